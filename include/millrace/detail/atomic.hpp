@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+#include <millrace/detail/cpu.hpp>
+#include <millrace/detail/parker.hpp>
+#include <millrace/detail/thread_context.hpp>
+
+namespace millrace {
+
+/// The one door to the machine. Every template that synchronises takes its atomics, its memory and
+/// its thread through Traits, so that a model checker, a scheduler that yields at random, or
+/// tickets of 8 bits can be put in their place without touching a shipped header.
+struct default_traits {
+  template <class T>
+  using atomic = std::atomic<T>;
+
+  /// Stands beside non-atomic fields that threads hand to each other: a model checker reports two
+  /// unordered accesses to it as a data race. Empty in production.
+  struct probe {
+    void read() const noexcept {}
+    void write() noexcept {}
+  };
+
+  /// The word that counts the operations of one end of a ring, flags included, and its start.
+  using ticket = std::uint64_t;
+  static constexpr ticket first_ticket = 0;
+
+  using parker = detail::parker;
+
+  static void pause() noexcept { detail::cpu_pause(); }
+  static void yield() noexcept { detail::cpu_yield(); }
+
+  /// Where a checker may switch threads beside an atomic access. Nothing in production.
+  static void sched_point() noexcept {}
+
+  static detail::thread_context& this_thread() noexcept { return detail::this_thread_context(); }
+
+  static void* allocate(std::size_t bytes, std::size_t alignment) {
+    return ::operator new(bytes, std::align_val_t{alignment});
+  }
+  static void deallocate(void* memory, std::size_t alignment) noexcept {
+    ::operator delete(memory, std::align_val_t{alignment});
+  }
+};
+
+}  // namespace millrace

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// Everything of the in-process library.
+
+#include <millrace/callback/on_message.hpp>
+#include <millrace/callback/subscription.hpp>
+#include <millrace/lockfree/mpmc_ring.hpp>
+#include <millrace/queue/bounded_queue.hpp>
+#include <millrace/queue/consumer.hpp>
+#include <millrace/queue/make_channel.hpp>
+#include <millrace/queue/producer.hpp>
+#include <millrace/task/resume_on.hpp>
+#include <millrace/task/run_loop.hpp>
+#include <millrace/task/scope.hpp>
+#include <millrace/task/sync_wait.hpp>
+#include <millrace/task/task.hpp>
+#include <millrace/task/thread_pool.hpp>
+#include <millrace/task/when_all.hpp>

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <utility>
+
+#include <millrace/detail/macros.hpp>
+#include <millrace/queue/pop_result.hpp>
+#include <millrace/queue/push_result.hpp>
+#include <millrace/wait/op_status.hpp>
+#include <millrace/wait/operation.hpp>
+#include <millrace/wait/waiter.hpp>
+
+namespace millrace::detail {
+
+/// What a waiting push leaves with the queue: where its message is, and where to say how it ended.
+template <class T>
+struct push_slot {
+  T* message;
+  op_status status;
+};
+
+/// The steps (see operation.hpp) of every queue; Core does the work.
+template <class Core>
+class pop_step {
+ public:
+  using traits = typename Core::traits;
+  using result_type = pop_result<typename Core::value_type>;
+
+  explicit pop_step(Core& core) noexcept : core_(&core) {}
+
+  MILLRACE_ALWAYS_INLINE bool attempt_fast() noexcept { return core_->pop_fast(result_); }
+  progress attempt(waiter<traits>* w) noexcept {
+    if (w != nullptr) w->place = &result_;
+    return core_->pop(result_, w);
+  }
+  bool withdraw(waiter<traits>& w) noexcept { return core_->withdraw_pop(w); }
+  result_type take_result() noexcept { return std::move(result_); }
+
+ private:
+  Core* core_;
+  result_type result_;
+};
+
+/// The part that the two kinds of push share: Derived::message() is where the message is.
+template <class Core, class Derived>
+class push_step_base {
+ public:
+  using traits = typename Core::traits;
+
+  MILLRACE_ALWAYS_INLINE bool attempt_fast() noexcept {
+    if (!core_->push_fast(Core::source_of(self().message()))) return false;
+    slot_.status = op_status::ok;
+    return true;
+  }
+  progress attempt(waiter<traits>* w) noexcept {
+    slot_.message = &self().message();
+    if (w != nullptr) w->place = &slot_;
+    return core_->push(Core::source_of(self().message()), slot_.status, w);
+  }
+  bool withdraw(waiter<traits>& w) noexcept { return core_->withdraw_push(w); }
+
+ protected:
+  explicit push_step_base(Core& core) noexcept : core_(&core) {}
+
+  op_status status() const noexcept { return slot_.status; }
+
+ private:
+  Derived& self() noexcept { return static_cast<Derived&>(*this); }
+
+  Core* core_;
+  push_slot<typename Core::value_type> slot_;
+};
+
+/// push: the message travels inside the operation, and back in its result.
+template <class Core>
+class push_step : public push_step_base<Core, push_step<Core>> {
+  using value_type = typename Core::value_type;
+
+ public:
+  using result_type = push_result<value_type>;
+
+  push_step(Core& core, value_type&& message) noexcept
+      : push_step::push_step_base(core), message_(std::move(message)) {}
+
+  value_type& message() noexcept { return message_; }
+
+  result_type take_result() noexcept {
+    if (this->status() == op_status::ok) return result_type(op_status::ok);
+    return result_type(this->status(), std::move(message_));
+  }
+
+ private:
+  value_type message_;
+};
+
+/// push_from: the message stays the caller's until it is in the queue.
+template <class Core>
+class push_from_step : public push_step_base<Core, push_from_step<Core>> {
+  using value_type = typename Core::value_type;
+
+ public:
+  using result_type = op_status;
+
+  push_from_step(Core& core, value_type& message) noexcept
+      : push_from_step::push_step_base(core), message_(&message) {}
+
+  value_type& message() noexcept { return *message_; }
+  result_type take_result() noexcept { return this->status(); }
+
+ private:
+  value_type* message_;
+};
+
+/// drained: nothing moves.
+template <class Core>
+class drained_step {
+ public:
+  using traits = typename Core::traits;
+  using result_type = op_status;
+
+  explicit drained_step(Core& core) noexcept : core_(&core) {}
+
+  bool attempt_fast() noexcept { return false; }
+  progress attempt(waiter<traits>* w) noexcept { return core_->drained(w); }
+  bool withdraw(waiter<traits>& w) noexcept { return core_->withdraw_drained(w); }
+  op_status take_result() noexcept { return op_status::ok; }
+
+ private:
+  Core* core_;
+};
+
+}  // namespace millrace::detail

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cassert>
+#include <utility>
+
+#include <millrace/detail/atomic.hpp>
+#include <millrace/task/await_into.hpp>
+#include <millrace/task/awaitable.hpp>
+#include <millrace/task/outcome.hpp>
+#include <millrace/task/run_loop.hpp>
+#include <millrace/wait/trampoline.hpp>
+
+namespace millrace {
+
+/// Blocks the calling thread until `awaitable` has completed, and returns what it yields. Meanwhile
+/// the thread is the executor of what is awaited: tasks run on it, in a run_loop.
+///
+/// Threads     not for a thread that runs an executor's work (checked in debug builds).
+/// Errors      rethrows what the awaitable throws; std::bad_alloc.
+/// Complexity  one allocation.
+template <detail::awaitable Awaitable>
+detail::await_value_t<Awaitable> sync_wait(Awaitable&& awaitable) {
+  assert(!detail::trampoline<default_traits>::current_executor() &&
+         "millrace: sync_wait() on a thread that runs an executor's work can wait for itself; "
+         "co_await instead");
+  run_loop loop;
+  detail::outcome<detail::await_value_t<Awaitable>> outcome;
+  detail::await_into<Awaitable>(std::forward<Awaitable>(awaitable), outcome)
+      .post({.executor = loop},
+            [](void* context) noexcept { static_cast<run_loop*>(context)->finish(); }, &loop);
+  loop.run();
+  return outcome.take();
+}
+
+}  // namespace millrace

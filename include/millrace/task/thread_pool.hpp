@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+
+#include <millrace/detail/atomic.hpp>
+#include <millrace/detail/cache_line.hpp>
+#include <millrace/detail/spin_lock.hpp>
+#include <millrace/task/shared_work_list.hpp>
+#include <millrace/wait/executor.hpp>
+#include <millrace/wait/trampoline.hpp>
+#include <millrace/wait/work_item.hpp>
+
+namespace millrace {
+
+/// An executor that runs its work on threads of its own.
+///
+/// Threads     any thread posts; construction and destruction are exclusive.
+/// Progress    post() takes a spin lock for a few instructions, and makes a system call only where
+///             every worker that has nothing to do sleeps: one that is awake is never notified.
+/// Ordering    what precedes post() happens-before the item's run(). Work that a worker posts goes to
+///             that worker, in order; a worker without work takes over what another one has not
+///             started for 10 us, and what other threads post.
+/// Errors      the constructor throws std::invalid_argument on 0 threads, std::bad_alloc, or
+///             std::system_error where a thread cannot be started.
+/// Complexity  constant; allocates only in the constructor. A worker without work spins for about
+///             50 us, then sleeps; while others are busy, one naps for 50 us at a time instead.
+/// Lifetime    the destructor runs all that was posted, and what that posts, then joins the threads.
+///             It outlives all that may resume on it.
+template <class Traits>
+class basic_thread_pool {
+  // A worker is one of
+  //   running     it has work
+  //   searching   it has none, and looks at the lists of all; counted in idle_
+  //   sleeping    it is in sleepers_, and counted in idle_; who takes it from there makes it
+  //               searching and unparks it
+  //
+  // idle_ = {sleeping, searching}. A post wakes a sleeper only where there is one and nobody
+  // searches; a searcher that finds work does likewise, because it no longer searches.
+  //
+  // No item is left behind: a worker that wants to sleep says so in idle_, then looks into every list
+  // once more, under the list's lock. A post adds its item under that lock, and reads idle_ after it.
+  // If the worker had the lock first, the lock carries its word in idle_ to the post, which wakes it;
+  // otherwise the worker sees the item. So idle_ needs no order of its own. The same holds for
+  // stopping_ and sleepers_lock_.
+
+ public:
+  explicit basic_thread_pool(unsigned threads) 
+      : size_(checked(threads)), workers_(new worker[size_]) {
+    for (std::size_t i = 0; i < size_; ++i) {
+      workers_[i].pool = this;
+      try {
+        workers_[i].thread = std::thread([this, i] { work(workers_[i]); });
+      } catch (...) {
+        stop();
+        throw;
+      }
+    }
+  }
+  basic_thread_pool(const basic_thread_pool&) = delete;
+  basic_thread_pool& operator=(const basic_thread_pool&) = delete;
+  ~basic_thread_pool() { stop(); }
+
+  void post(work_item& item) noexcept {
+    auto* const self = static_cast<worker*>(Traits::this_thread().worker);
+    (self != nullptr && self->pool == this ? self->list : injector_).push(item);
+    wake_one();  // the pool lives on: the item's owner does not
+  }
+
+  unsigned size() const noexcept { return static_cast<unsigned>(size_); }
+
+ private:
+  using list = detail::shared_work_list<Traits>;
+  using clock = std::chrono::steady_clock;
+
+  static constexpr std::uint64_t one_sleeping = std::uint64_t{1} << 32;
+  static constexpr auto steal_after = std::chrono::microseconds(10);
+  static constexpr auto search_for = std::chrono::microseconds(50);
+  static constexpr auto nap = std::chrono::microseconds(50);
+  static constexpr unsigned fairness = 61;  // how many own items between looks at the injector
+
+  struct alignas(detail::cache_line) worker {
+    detail::shared_work_list<Traits> list;
+    basic_thread_pool* pool = nullptr;
+    typename Traits::parker parker;
+    worker* next_sleeper = nullptr;  // guarded by sleepers_lock_
+    unsigned turn = 0;               // its own
+    std::thread thread;
+  };
+
+  static std::size_t checked(unsigned threads) {
+    if (threads == 0) {
+      throw std::invalid_argument(
+          "millrace: a thread_pool of 0 threads would never run anything (run_loop is the executor "
+          "that its caller drives)");
+    }
+    return threads;
+  }
+
+  void work(worker& self) noexcept {
+    Traits::this_thread().worker = &self;
+    const executor_ref home(*this);
+    detail::trampoline<Traits> loop(home);
+    for (;;) {
+      while (work_item* const item = next(self)) loop.run(*item);
+      work_item* const found = search(self);
+      if (found == nullptr) return;
+      loop.run(*found);
+    }
+  }
+
+  work_item* next(worker& self) noexcept {
+    if (++self.turn % fairness == 0) {
+      if (work_item* const item = injector_.pop()) return item;
+    }
+    if (work_item* const item = self.list.pop()) return item;
+    return injector_.pop();
+  }
+
+  /// An item from anywhere, however long that takes; null: the pool stops and there is none.
+  work_item* search(worker& self) noexcept {
+    idle_.fetch_add(1, std::memory_order_relaxed);  // relaxed: a searcher looks again
+    for (;;) {
+      if (work_item* const item = search_awake(self)) {
+        idle_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: counts
+        wake_one();
+        return item;
+      }
+      add_sleeper(self);
+      idle_.fetch_add(one_sleeping - 1, std::memory_order_relaxed);  // relaxed: the lists' locks
+      work_item* const item = look_everywhere();
+      const bool stop = stopping_.load(std::memory_order_relaxed);  // relaxed: sleepers_lock_
+      if ((item != nullptr || stop) && remove_sleeper(self)) {
+        idle_.fetch_sub(one_sleeping, std::memory_order_relaxed);  // relaxed: counts
+        if (item != nullptr) wake_one();
+        return item;
+      }
+      self.parker.park();  // who wakes us counts us as searching
+      if (item != nullptr) {
+        idle_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: counts
+        wake_one();
+        return item;
+      }
+    }
+  }
+
+  /// Looks around for search_for, and goes on in naps while others are busy with fresh work.
+  work_item* search_awake(worker& self) noexcept {
+    // An item is stale, and may be stolen, once as many were popped as had been pushed at `since`.
+    std::uint64_t seen[most_victims] = {};
+    clock::time_point since[most_victims] = {};
+    const clock::time_point start = clock::now();
+    for (clock::time_point now = start;; now = clock::now()) {
+      if (work_item* const item = injector_.pop()) return item;
+      bool all_empty = true;
+      for (std::size_t i = 0; i < size_ && i < most_victims; ++i) {
+        list& victim = workers_[i].list;
+        if (victim.looks_empty()) continue;
+        all_empty = false;
+        if (since[i] == clock::time_point{} || victim.popped() >= seen[i]) {
+          seen[i] = victim.pushed();
+          since[i] = now;
+        } else if (now - since[i] >= steal_after) {
+          victim.steal_into(self.list);
+          if (work_item* const item = self.list.pop()) return item;
+          since[i] = {};
+        }
+      }
+      if (now - start >= search_for) {
+        if (all_empty) return nullptr;
+        std::this_thread::sleep_for(nap);
+      } else {
+        for (int i = 0; i < 8; ++i) Traits::pause();
+      }
+    }
+  }
+
+  work_item* look_everywhere() noexcept {
+    if (work_item* const item = injector_.pop_now()) return item;
+    for (std::size_t i = 0; i < size_; ++i) {
+      if (work_item* const item = workers_[i].list.pop_now()) return item;
+    }
+    return nullptr;
+  }
+
+  /// Wakes a sleeper, where nobody searches.
+  void wake_one() noexcept {
+    const std::uint64_t idle = idle_.load(std::memory_order_relaxed);  // relaxed: the lists' locks
+    if (idle >= one_sleeping && idle % one_sleeping == 0) wake_sleeper();
+  }
+
+  bool wake_sleeper() noexcept {
+    worker* sleeper;
+    {
+      const detail::lock_guard guard(sleepers_lock_);
+      sleeper = sleepers_;
+      if (sleeper == nullptr) return false;
+      sleepers_ = sleeper->next_sleeper;
+    }
+    idle_.fetch_sub(one_sleeping - 1, std::memory_order_relaxed);  // relaxed: counts; now searching
+    sleeper->parker.unpark();
+    return true;
+  }
+
+  void add_sleeper(worker& self) noexcept {
+    const detail::lock_guard guard(sleepers_lock_);
+    self.next_sleeper = sleepers_;
+    sleepers_ = &self;
+  }
+
+  /// False: somebody took it to wake it.
+  bool remove_sleeper(worker& self) noexcept {
+    const detail::lock_guard guard(sleepers_lock_);
+    for (worker** at = &sleepers_; *at != nullptr; at = &(*at)->next_sleeper) {
+      if (*at == &self) {
+        *at = self.next_sleeper;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void stop() noexcept {
+    stopping_.store(true, std::memory_order_relaxed);  // relaxed: sleepers_lock_
+    while (wake_sleeper()) {
+    }
+    for (std::size_t i = 0; i < size_ && workers_[i].thread.joinable(); ++i) workers_[i].thread.join();
+  }
+
+  static constexpr std::size_t most_victims = 64;
+
+  const std::size_t size_;
+  const std::unique_ptr<worker[]> workers_;
+  list injector_;
+  alignas(detail::cache_line) typename Traits::template atomic<std::uint64_t> idle_{0};
+  detail::spin_lock<Traits> sleepers_lock_;
+  worker* sleepers_ = nullptr;
+  typename Traits::template atomic<bool> stopping_{false};
+};
+
+using thread_pool = basic_thread_pool<default_traits>;
+
+}  // namespace millrace
