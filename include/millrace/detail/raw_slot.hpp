@@ -13,12 +13,12 @@ struct message_requirements {
   static_assert(std::is_object_v<T> && !std::is_const_v<T> && !std::is_array_v<T>,
                 "millrace: a message is a non-const object type: wrap references in "
                 "std::reference_wrapper and arrays in std::array");
-  static_assert(std::is_nothrow_move_constructible_v<T>,
-                "millrace: a message must be nothrow-move-constructible, or it could be lost in "
-                "the middle of a move: send std::unique_ptr<T> instead");
   static_assert(std::is_nothrow_destructible_v<T>,
                 "millrace: a message must be nothrow-destructible: send std::unique_ptr<T> with "
                 "a deleter that does not throw instead");
+  static_assert(std::is_nothrow_move_constructible_v<T>,
+                "millrace: a message must be nothrow-move-constructible, or it could be lost in "
+                "the middle of a move: send std::unique_ptr<T> instead");
   static constexpr bool met = true;
 };
 

@@ -235,8 +235,7 @@ class ring_core {
   static std::size_t checked(std::size_t capacity) {
     if (capacity == 0) {
       throw std::invalid_argument(
-          "millrace: capacity is 0, but a ring holds at least 1 message (rendezvous_queue is the "
-          "queue that holds none)");
+          "millrace: the capacity is 0, but a queue holds at least 1 message: ask for 1 or more");
     }
     constexpr std::size_t most = static_cast<ticket>(~ticket{0}) / (4 * std::size_t{step});
     if (capacity > most) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <utility>
 
+#include <millrace/detail/atomic.hpp>
 #include <millrace/wait/op_status.hpp>
 #include <millrace/wait/operation.hpp>
 #include <millrace/wait/waiter.hpp>

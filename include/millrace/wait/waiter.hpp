@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <millrace/detail/atomic.hpp>
 #include <millrace/detail/intrusive_list.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/trampoline.hpp>

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <millrace/callback/on_message.hpp>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <millrace/queue/bounded_queue.hpp>
+#include <millrace/queue/make_channel.hpp>
+#include <millrace/task/run_loop.hpp>
+#include <millrace/task/thread_pool.hpp>
+
+#include "support/catch.hpp"
+
+namespace {
+
+using millrace::bounded_queue;
+using millrace::on_message;
+using millrace::op_status;
+using millrace::subscription;
+
+/// Runs all that has been posted to the loop.
+void run_posted(millrace::run_loop& loop) {
+  loop.finish();
+  loop.run();
+}
+
+}  // namespace
+
+TEST_CASE("a callback gets every message in order, whether it waits for them or they for it") {
+  millrace::run_loop loop;
+  bounded_queue<std::unique_ptr<int>> q(8);
+  std::vector<int> seen;
+  for (int n = 0; n < 3; ++n) CHECK(q.try_push(std::make_unique<int>(n)) == op_status::ok);
+  auto s = on_message(q, loop, [&](std::unique_ptr<int> m) { seen.push_back(*m); });
+  CHECK(seen.empty());  // the executor calls back, not on_message
+  run_posted(loop);
+  CHECK(seen == std::vector<int>{0, 1, 2});
+  CHECK(q.try_push(std::make_unique<int>(3)) == op_status::ok);
+  CHECK(seen.size() == 3);
+  run_posted(loop);
+  CHECK(seen == std::vector<int>{0, 1, 2, 3});
+  q.close();
+  run_posted(loop);
+  CHECK(s.disconnect_and_wait());
+}
+
+TEST_CASE("a disconnected callback takes no further message") {
+  millrace::run_loop loop;
+  bounded_queue<int> q(8);
+  int calls = 0;
+  SECTION("while it waits for one") {
+    auto s = on_message(q, loop, [&](int) { ++calls; }, {.concurrency = 3});
+    run_posted(loop);
+    s.disconnect();
+    CHECK(s.disconnect_and_wait());
+    CHECK(q.try_push(1) == op_status::ok);
+    run_posted(loop);
+    CHECK(calls == 0);
+    CHECK(*q.try_pop() == 1);
+  }
+  SECTION("but one that it has taken is still given to it") {
+    auto s = on_message(q, loop, [&](int) { ++calls; });
+    run_posted(loop);
+    CHECK(q.try_push(1) == op_status::ok);  // handed over: the callback is on its way
+    CHECK(q.try_push(2) == op_status::ok);
+    s.disconnect();
+    run_posted(loop);
+    CHECK(calls == 1);
+    CHECK(*q.try_pop() == 2);
+  }
+}
+
+TEST_CASE("a callback may disconnect, wait for, or destroy its own subscription") {
+  millrace::run_loop loop;
+  bounded_queue<int> q(8);
+  for (int n = 0; n < 3; ++n) CHECK(q.try_push(n) == op_status::ok);
+  int calls = 0;
+  bool waited = true;
+  std::optional<subscription> s;
+  SECTION("disconnect_and_wait cannot wait for its caller, and says so") {
+    s.emplace(on_message(q, loop, [&](int) {
+      ++calls;
+      waited = s->disconnect_and_wait();
+    }));
+    run_posted(loop);
+    CHECK_FALSE(waited);
+  }
+  SECTION("destroy") {
+    s.emplace(on_message(q, loop, [&, state = std::make_unique<int>(7)](int) {
+      ++calls;
+      s.reset();
+      CHECK(*state == 7);  // the callback lives until it returns
+    }));
+    run_posted(loop);
+  }
+  CHECK(calls == 1);
+  CHECK(q.size_approx() == 2);
+}
+
+TEST_CASE("a subscription may outlive its queue") {
+  millrace::run_loop loop;
+  int calls = 0;
+  subscription s;
+  {
+    bounded_queue<int> q(2);
+    s = on_message(q, loop, [&](int) { ++calls; }, {.concurrency = 2});
+    run_posted(loop);
+  }
+  s.disconnect();  // before its consumers have heard that the queue is closed
+  run_posted(loop);
+  CHECK(s.disconnect_and_wait());
+  CHECK(calls == 0);
+}
+
+TEST_CASE("a long run of messages gives way to the executor's other work") {
+  millrace::run_loop loop;
+  bounded_queue<int> q(1000);
+  for (int n = 0; n < 1000; ++n) CHECK(q.try_push(n) == op_status::ok);
+  int calls = 0;
+  int calls_before_other = -1;
+  auto s = on_message(q, loop, [&](int) { ++calls; });
+  struct other_work : millrace::work_item {
+    int* calls;
+    int* seen;
+  } other;
+  other.calls = &calls;
+  other.seen = &calls_before_other;
+  other.run = [](millrace::work_item* item) noexcept {
+    auto* const self = static_cast<other_work*>(item);
+    *self->seen = *self->calls;
+  };
+  loop.post(other);
+  q.close();
+  for (int i = 0; i < 50; ++i) run_posted(loop);
+  CHECK(calls_before_other == 64);
+  CHECK(calls == 1000);
+}
+
+TEST_CASE("a channel's consumer can be consumed by a callback") {
+  millrace::run_loop loop;
+  auto [tx, rx] = millrace::make_channel<int>(4);
+  int sum = 0;
+  auto s = on_message(rx, loop, [&](int n) { sum += n; });
+  CHECK(tx.try_push(4) == op_status::ok);
+  CHECK(tx.try_push(5) == op_status::ok);
+  tx.close();
+  run_posted(loop);
+  CHECK(sum == 9);
+}
+
+TEST_CASE("a concurrency of 0 is refused") {
+  millrace::run_loop loop;
+  bounded_queue<int> q(1);
+  CHECK_THROWS_AS(on_message(q, loop, [](int) {}, {.concurrency = 0}), std::invalid_argument);
+}
+
+TEST_CASE("callbacks run at the same time up to their concurrency, and never more") {
+  millrace::thread_pool pool(4);
+  bounded_queue<int> q(16);
+  std::atomic<int> running{0};
+  std::atomic<int> most{0};
+  std::atomic<int> calls{0};
+  std::atomic<bool> go{false};
+  auto s = on_message(
+      q, pool,
+      [&](int) {
+        const int now = running.fetch_add(1) + 1;
+        int seen = most.load();
+        while (seen < now && !most.compare_exchange_weak(seen, now)) {
+        }
+        while (!go.load()) std::this_thread::yield();
+        running.fetch_sub(1);
+        calls.fetch_add(1);
+      },
+      {.concurrency = 2});
+  for (int n = 0; n < 10; ++n) CHECK(q.try_push(n) == op_status::ok);
+  while (running.load() < 2) std::this_thread::yield();
+  go.store(true);
+  q.close();
+  while (calls.load() < 10) std::this_thread::yield();
+  CHECK(s.disconnect_and_wait());
+  CHECK(most.load() == 2);
+}
+
+TEST_CASE("disconnecting in mid-traffic loses no message") {
+  millrace::thread_pool pool(2);
+  std::size_t wrong = 0;
+  for (int round = 0; round < 500; ++round) {
+    bounded_queue<int> q(4);
+    std::vector<std::atomic<int>> seen(200);
+    int rejected = 0;
+    std::thread producer([&] {
+      for (int n = 0; n < 200; ++n) {
+        if (auto r = q.push(n).wait(); !r) ++rejected;
+      }
+    });
+    {
+      auto s = on_message(q, pool, [&](int n) { seen[static_cast<std::size_t>(n)].fetch_add(1); },
+                          {.concurrency = 2});
+      while (seen[static_cast<std::size_t>(round % 150)].load() == 0) std::this_thread::yield();
+    }
+    while (auto m = q.try_pop()) seen[static_cast<std::size_t>(*m)].fetch_add(1);
+    auto rest = on_message(q, pool, [&](int n) { seen[static_cast<std::size_t>(n)].fetch_add(1); });
+    producer.join();
+    q.close();
+    while (auto m = q.pop().wait()) seen[static_cast<std::size_t>(*m)].fetch_add(1);
+    rest.disconnect_and_wait();
+    for (auto& count : seen) wrong += count.load() != 1;
+    wrong += rejected != 0;
+  }
+  CHECK(wrong == 0);
+}

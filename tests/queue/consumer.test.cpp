@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <millrace/queue/consumer.hpp>
+
+#include <utility>
+
+#include <millrace/queue/make_channel.hpp>
+
+#include "support/catch.hpp"
+
+using millrace::make_channel;
+using millrace::op_status;
+
+namespace {
+
+template <class C>
+concept pops = requires(C&& c) { std::forward<C>(c).pop(); };
+
+}  // namespace
+
+TEST_CASE("a consumer pops in all the ways of its queue") {
+  auto [tx, rx] = make_channel<int>(4);
+  CHECK(rx.capacity() == 4);
+  CHECK(rx.try_pop().status() == op_status::empty);
+  for (int n = 0; n < 3; ++n) CHECK(tx.try_push(n) == op_status::ok);
+  CHECK(rx.size_approx() == 3);
+  CHECK(*rx.pop().wait() == 0);
+  CHECK(*rx.try_pop() == 1);
+  tx.close();
+  CHECK(rx.is_closed());
+  CHECK(rx.close_reason() == nullptr);
+  bool drained = false;
+  rx.drained().start([&](op_status) noexcept { drained = true; });
+  CHECK_FALSE(drained);
+  CHECK(*rx.pop().wait() == 2);
+  CHECK(drained);
+}
+
+TEST_CASE("pop needs a consumer that stays: an rvalue has none") {
+  STATIC_REQUIRE(pops<millrace::consumer<int>&>);
+  STATIC_REQUIRE(pops<const millrace::consumer<int>&>);
+  STATIC_REQUIRE_FALSE(pops<millrace::consumer<int>>);
+}
+
+TEST_CASE("what is buffered goes with the last end") {
+  auto message = std::make_shared<int>(1);
+  {
+    auto [tx, rx] = make_channel<std::shared_ptr<int>>(2);
+    CHECK(tx.try_push(message) == op_status::ok);
+    CHECK(message.use_count() == 2);
+  }
+  CHECK(message.use_count() == 1);
+}
