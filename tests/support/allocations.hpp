@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-// Sanitizers bring an operator new of their own: nothing is counted under them.
+// Sanitizers bring an operator new of their own: nothing is counted, and nothing fails, under them.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SUPPORT_COUNTS_ALLOCATIONS 0
 #elif defined(__has_feature)
@@ -21,5 +21,14 @@ inline constexpr bool counts_allocations = SUPPORT_COUNTS_ALLOCATIONS != 0;
 
 /// How often operator new has been called in this program, by any thread.
 std::size_t allocations() noexcept;
+
+/// While it lives, operator new fails on this thread from its k-th call on (the first is number 0).
+class failing_allocations {
+ public:
+  explicit failing_allocations(std::size_t k) noexcept;
+  failing_allocations(const failing_allocations&) = delete;
+  failing_allocations& operator=(const failing_allocations&) = delete;
+  ~failing_allocations();
+};
 
 }  // namespace support

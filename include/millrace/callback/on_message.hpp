@@ -168,8 +168,8 @@ class message_subscription final : public subscription_state {
 ///             program.
 /// Complexity  as pop, and no allocation for a message. After 64 messages in a row the executor's
 ///             other work has its turn.
-/// Lifetime    the executor outlives the subscription. The queue is destroyed when no callback runs:
-///             closed and drained, or after disconnect_and_wait().
+/// Lifetime    the executor outlives the subscription. The queue is destroyed when no callback runs and
+///             no disconnect() is in progress; the subscription may go later.
 template <class Queue, executor E, class F>
   requires std::invocable<F&, typename Queue::value_type&&>
 subscription on_message(Queue& queue, E& home, F f, on_message_options options = {}) {

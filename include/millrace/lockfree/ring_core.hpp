@@ -203,23 +203,23 @@ class ring_core {
     return cell_at(at).stamp.load(std::memory_order_acquire) == published(at);  // E1 observe
   }
 
-  /// The published message, for who has locked the head at this ticket.
-  T& locked_peek(ticket at) noexcept { return cell_at(at).slot.get(); }
+  /// The published message with this ticket, for who has locked the head there and moved it on.
+  T& claimed(ticket at) noexcept { return cell_at(at).slot.get(); }
 
-  /// Destroys what was moved out of the cell and frees the cell for the push one lap later.
-  void locked_free(ticket at) noexcept {
+  /// Destroys what was moved out of a claimed cell, and frees it for the push one lap later.
+  void free_claimed(ticket at) noexcept {
     cell& here = cell_at(at);
     here.slot.destroy();
-    here.stamp.store(lap_after(at), std::memory_order_release);  // E2 publish
+    here.stamp.store(lap_after(at), std::memory_order_release);  // E2 publish: last touch
   }
 
-  /// Destroys what was moved out of the cell and puts the message of the push one lap later in its
-  /// place, for who has locked the head at this ticket and moved the tail past that push.
-  void locked_replace(ticket at, T&& message) noexcept {
+  /// Destroys what was moved out of a claimed cell, and puts the message of the push one lap later in
+  /// its place, for who has moved the tail past that push.
+  void replace_claimed(ticket at, T&& message) noexcept {
     cell& here = cell_at(at);
     here.slot.destroy();
     here.slot.construct(std::move(message));
-    here.stamp.store(published(lap_after(at)), std::memory_order_release);  // E1 publish
+    here.stamp.store(published(lap_after(at)), std::memory_order_release);  // E1 publish: last touch
   }
 
  private:

@@ -32,28 +32,28 @@ class bounded_core {
   //
   // The ring's own operations stop at any flag, so an operation's one CAS on its ticket word is
   // also its look for waiters: no fence, and no race between that look and somebody's going to
-  // sleep. `locked` is a spin lock. Lock order: head, then tail; messages are moved into waiters
-  // and waiters are woken after the unlock. Nobody waits for another thread's message or cell while
-  // he holds a lock.
+  // sleep. `locked` is a spin lock. Lock order: head, then tail. Messages are moved and waiters are
+  // woken after the unlock. Nobody waits for another thread's message or cell while he holds a lock.
   //
   // tail locked guards  poppers_, reason_.      head locked guards  pushers_, drainers_.
   //
   //   I1  a popper is listed only while the ring is empty: going to sleep is a CAS that locks the
   //       tail while it stands where the head was seen; and as long as `waiting` is set, pushes
   //       hand their messages to poppers, so the tail stays there.
-  //   I2  a pusher is listed only while the ring is full, or closed: going to sleep is a CAS that
-  //       locks the head one lap behind the tail; and as long as `waiting` is set, a pop puts the
-  //       first waiter's message where it took its own.
-  //   I3  closed is set once, under the tail's lock; the closer takes the poppers before it unlocks,
-  //       then locks the head and takes the pushers. A pusher looks for closed under the head's
-  //       lock before it is listed: either it sees closed, or the closer finds it.
-  //   I4  drained() waits under the head's lock. Once closed, `waiting` on the head makes each pop
-  //       look whether it took the last message: that one takes the drainers.
+  //   I2  a pusher is listed only while the ring is full: going to sleep is a CAS that locks the head
+  //       one lap behind the tail; and as long as `waiting` is set, a pop puts the first waiter's
+  //       message where it took its own.
+  //   I3  closed is set once, under both locks, and both lists are emptied before either is unlocked.
+  //       A pusher looks for closed under the head's lock before it is listed.
+  //   I4  once closed, `waiting` on the head makes each pop look whether it took the last message:
+  //       that one takes the drainers.
   //
   // So waiters are served in the order in which they came, and newcomers never overtake them.
   //
-  // A waiter belongs to who unlinked it under the lock (see waiter.hpp). When the destructor has
-  // closed the queue, all waiters are unlinked and completed, and touch the queue no more.
+  // A waiter belongs to who unlinked it under the lock (see waiter.hpp), and is woken as the last
+  // touch: who is woken may destroy the queue. The closer's last touch is the unlock of the tail, and
+  // nobody says `closed` before that: who hears it may destroy the queue too. After the destructor,
+  // all waiters are unlinked and completed, and touch the queue no more.
   //
   // The edges are ring_core's: its E3 (unlock -> lock) carries the lists and reason_.
 
@@ -67,11 +67,16 @@ class bounded_core {
     close(nullptr);
     assert((ring_.tail() & locked) == 0 && (ring_.head() & locked) == 0 &&
            "millrace: a queue was destroyed during a call on it");
+    work_list never_drained;
+    while (!drainers_.empty()) never_drained.push_back(drainers_.pop_front());
+    complete(never_drained, [](waiter<Traits>& w) {
+      *static_cast<op_status*>(w.place) = op_status::closed;
+    });
   }
 
   std::size_t capacity() const noexcept { return ring_.capacity(); }
   std::size_t size_approx() const noexcept { return ring_.size_approx(); }
-  bool is_closed() const noexcept { return (ring_.tail() & closed) != 0; }
+  bool is_closed() const noexcept { return (ring_.tail() & (closed | locked)) == closed; }
   bool sees_room() const noexcept { return ring_.sees_room(); }
 
   std::exception_ptr close_reason() const noexcept {
@@ -104,11 +109,11 @@ class bounded_core {
     backoff<Traits> pause;
     for (;;) {
       ticket tail = ring_.tail();
-      if ((tail & closed) != 0) return ended(op_status::closed);
       if ((tail & locked) != 0) {
         pause();
         continue;
       }
+      if ((tail & closed) != 0) return ended(op_status::closed);
       if ((tail & waiting) != 0) {  // I1: the ring is empty; hand over
         if (!ring_.change_tail(tail, with(tail, locked))) continue;
         waiter<Traits>& popper = poppers_.pop_front();
@@ -131,9 +136,9 @@ class bounded_core {
         continue;
       }
       if (!ring_.change_head(head, with(head, locked))) continue;
-      if (is_closed()) {  // I3
+      if ((ring_.tail() & closed) != 0) {  // I3
         ring_.unlock_head(head);
-        return ended(op_status::closed);
+        continue;
       }
       pushers_.push_back(*w);  // I2
       ring_.unlock_head(with(head, waiting));
@@ -166,12 +171,12 @@ class bounded_core {
         pause();
         continue;
       }
-      if ((tail & closed) != 0) return ended(out, op_status::closed, progress::completed);
-      if (w == nullptr) return ended(out, op_status::empty);
       if ((tail & locked) != 0) {
         pause();
         continue;
       }
+      if ((tail & closed) != 0) return ended(out, op_status::closed, progress::completed);
+      if (w == nullptr) return ended(out, op_status::empty);
       if (!ring_.change_tail(tail, with(tail, locked))) continue;
       poppers_.push_back(*w);  // I1
       ring_.unlock_tail(with(tail, waiting));
@@ -179,41 +184,46 @@ class bounded_core {
     }
   }
 
-  /// Completes once the queue is closed and empty.
+  /// Completes once the queue is closed and empty. The waiter's place is an op_status.
   progress drained(waiter<Traits>* w) noexcept {
-    const ticket head = lock_head();
-    const ticket tail = ring_.tail();
-    if ((tail & closed) != 0 && ring_.place(tail) == ring_.place(head)) {
-      ring_.unlock_head(head);
-      return progress::completed;
+    for (backoff<Traits> pause;; pause()) {
+      const ticket head = lock_head();
+      const ticket tail = ring_.tail();
+      if ((tail & locked) != 0) {
+        ring_.unlock_head(head);
+        continue;
+      }
+      const bool is_over = (tail & closed) != 0 && ring_.place(tail) == ring_.place(head);
+      if (is_over || w == nullptr) {
+        ring_.unlock_head(head);
+        return is_over ? progress::completed : progress::must_wait;
+      }
+      drainers_.push_back(*w);
+      ring_.unlock_head((tail & closed) != 0 ? with(head, waiting) : head);  // I4; else close() will
+      return progress::parked;
     }
-    if (w == nullptr) {
-      ring_.unlock_head(head);
-      return progress::must_wait;
-    }
-    drainers_.push_back(*w);
-    ring_.unlock_head((tail & closed) != 0 ? with(head, waiting) : head);  // I4; else close() will
-    return progress::parked;
   }
 
   /// True for the call that closed it.
   bool close(std::exception_ptr reason) noexcept {
+    const ticket head = lock_head();
     ticket tail = ring_.tail();
     for (backoff<Traits> pause;; tail = ring_.tail()) {
-      if ((tail & closed) != 0) return false;
-      if ((tail & locked) == 0 && ring_.change_tail(tail, with(tail, locked))) break;
+      if ((tail & closed) != 0) {
+        ring_.unlock_head(head);
+        return false;
+      }
+      if ((tail & locked) == 0 && ring_.change_tail(tail, with(tail, locked | closed))) break;
       pause();
     }
     reason_ = std::move(reason);
     work_list woken;
-    while (!poppers_.empty()) woken.push_back(poppers_.pop_front());
-    ring_.unlock_tail(with(ring_.place(tail), closed));
-
-    const ticket head = lock_head();
     work_list handed_back;
     work_list done;
+    while (!poppers_.empty()) woken.push_back(poppers_.pop_front());
     while (!pushers_.empty()) handed_back.push_back(pushers_.pop_front());
-    unlock_head_after_close(ring_.place(head), done);
+    unlock_head_when_closed(ring_.place(head), done);
+    ring_.unlock_tail(with(ring_.place(tail), closed));  // *this may be gone from here on
 
     complete(woken, [](waiter<Traits>& w) {
       static_cast<pop_result<T>*>(w.place)->refuse(op_status::closed);
@@ -222,7 +232,7 @@ class bounded_core {
       static_cast<push_slot<T>*>(w.place)->status = op_status::closed;
     });
     complete(done, [](waiter<Traits>&) {});
-    return true;  // *this may be gone: a waiter that was woken may own it
+    return true;
   }
 
   /// Takes a parked waiter back; false: somebody else is completing it.
@@ -279,42 +289,36 @@ class bounded_core {
 
   /// Takes the message at the locked head, and puts the first waiting push's message in its place.
   void pop_locked(pop_result<T>& out, ticket at) noexcept {
-    out.deliver(std::move(ring_.locked_peek(at)));
-    const ticket tail = ring_.lap_after(at);  // I2: the ring is full
-    waiter<Traits>* pusher = nullptr;
-    if (!pushers_.empty()) {
-      for (backoff<Traits> pause;;) {
-        ticket found = tail;
-        if (ring_.change_tail(found, ring_.next(tail))) {
-          pusher = &pushers_.pop_front();
-          break;
-        }
-        if ((found & closed) != 0) break;  // the closer will take the pushers
-        pause();  // a closer or a withdrawal holds it, and neither waits for us
-      }
-    }
-    if (pusher == nullptr) {
-      ring_.locked_free(at);
+    const ticket after = ring_.next(at);
+    // From the head's unlock on until its stamp, the cell is still ours.
+    if (pushers_.empty()) {  // closed: a drainer waits
       work_list done;
-      unlock_head_after_close(ring_.next(at), done);
+      unlock_head_when_closed(after, done);
+      out.deliver(std::move(ring_.claimed(at)));
+      ring_.free_claimed(at);
       complete(done, [](waiter<Traits>&) {});
       return;
     }
-    auto* const slot = static_cast<push_slot<T>*>(pusher->place);
-    ring_.locked_replace(at, std::move(*slot->message));
-    const ticket after = ring_.next(at);
+    const ticket tail = ring_.lap_after(at);  // I2: the ring is full
+    backoff<Traits> pause;
+    for (ticket found = tail; !ring_.change_tail(found, ring_.next(tail)); found = tail) {
+      pause();  // a withdrawal holds it, which does not wait for us
+    }
+    waiter<Traits>& pusher = pushers_.pop_front();
     ring_.unlock_head(pushers_.empty() ? after : with(after, waiting));
+    auto* const slot = static_cast<push_slot<T>*>(pusher.place);
+    out.deliver(std::move(ring_.claimed(at)));
+    ring_.replace_claimed(at, std::move(*slot->message));
     slot->status = op_status::ok;
-    wake(*pusher);
+    wake(pusher);  // *this may be gone from here on
   }
 
   /// Unlocks the head of a closed queue at this place, having taken the drainers if it is drained.
-  void unlock_head_after_close(ticket at, work_list& done) noexcept {
+  void unlock_head_when_closed(ticket at, work_list& done) noexcept {
     if (ring_.place(ring_.tail()) == at) {
       while (!drainers_.empty()) done.push_back(drainers_.pop_front());
     }
-    const bool wanted = !pushers_.empty() || !drainers_.empty();
-    ring_.unlock_head(wanted ? with(at, waiting) : at);
+    ring_.unlock_head(drainers_.empty() ? at : with(at, waiting));
   }
 
   bool withdraw_at_head(waiter_list<Traits>& list, waiter<Traits>& w) noexcept {
@@ -322,7 +326,8 @@ class bounded_core {
     const ticket head = lock_head();
     const bool ours = w.is_listed();
     if (ours) list.remove(w);
-    const bool wanted = !pushers_.empty() || (is_closed() && !drainers_.empty());
+    const bool wanted =
+        !pushers_.empty() || ((ring_.tail() & closed) != 0 && !drainers_.empty());
     ring_.unlock_head(wanted ? head : without(head, waiting));
     return ours;
   }

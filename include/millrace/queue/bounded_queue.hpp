@@ -36,7 +36,9 @@ namespace millrace {
 ///             rounded up to T's alignment; an empty queue is 448 bytes. A waiting operation
 ///             allocates nothing.
 /// Lifetime    the destructor closes: who waits ends `closed` and touches the queue no more; what is
-///             still buffered is destroyed. No call may be in progress (checked in debug builds).
+///             still buffered is destroyed. No call may be in progress (checked in debug builds). The
+///             push of a message, or the close, that a pop or a drained() has seen is no longer
+///             in progress as far as this goes: who has popped the last message may destroy the queue.
 /// Use instead mpmc_ring where nobody ever waits.
 template <class T, class Traits = default_traits>
 class bounded_queue {
@@ -134,7 +136,8 @@ class bounded_queue {
     }
   }
 
-  /// Operation -> op_status, always ok: waits until the queue is closed and its last message taken.
+  /// Operation -> op_status: waits until the queue is closed and its last message taken, by a pop that
+  /// may still be returning. `closed`: the queue was destroyed before.
   drained_operation drained() noexcept {
     return drained_operation(std::in_place_type<detail::drained_step<core>>, core_);
   }

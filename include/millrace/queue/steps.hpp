@@ -121,12 +121,16 @@ class drained_step {
   explicit drained_step(Core& core) noexcept : core_(&core) {}
 
   bool attempt_fast() noexcept { return false; }
-  progress attempt(waiter<traits>* w) noexcept { return core_->drained(w); }
+  progress attempt(waiter<traits>* w) noexcept {
+    if (w != nullptr) w->place = &status_;
+    return core_->drained(w);
+  }
   bool withdraw(waiter<traits>& w) noexcept { return core_->withdraw_drained(w); }
-  op_status take_result() noexcept { return op_status::ok; }
+  op_status take_result() noexcept { return status_; }
 
  private:
   Core* core_;
+  op_status status_ = op_status::ok;
 };
 
 }  // namespace millrace::detail

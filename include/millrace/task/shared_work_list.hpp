@@ -19,9 +19,16 @@ template <class Traits>
 class alignas(cache_line) shared_work_list {
  public:
   void push(work_item& item) noexcept {
+    push(item, [] { return nullptr; });
+  }
+
+  /// Also calls then(), under the lock: until it has returned, nobody can take the item.
+  template <class Then>
+  auto push(work_item& item, Then then) noexcept {
     const lock_guard guard(lock_);
     list_.push_back(item);
     count(pushed_, 1);
+    return then();
   }
 
   /// The oldest item, or null.

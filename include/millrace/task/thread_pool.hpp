@@ -68,8 +68,15 @@ class basic_thread_pool {
 
   void post(work_item& item) noexcept {
     auto* const self = static_cast<worker*>(Traits::this_thread().worker);
-    (self != nullptr && self->pool == this ? self->list : injector_).push(item);
-    wake_one();  // the pool lives on: the item's owner does not
+    if (self != nullptr && self->pool == this) {
+      self->list.push(item);
+      wake_one();
+    } else {
+      // The pool may be gone once the item can be taken: who is to wake is settled before. A sleeper
+      // that was taken from the list waits for its token, so that one is still there.
+      worker* const sleeper = injector_.push(item, [this]() noexcept { return take_sleeper_if_idle(); });
+      if (sleeper != nullptr) sleeper->parker.unpark();
+    }
   }
 
   unsigned size() const noexcept { return static_cast<unsigned>(size_); }
@@ -190,21 +197,25 @@ class basic_thread_pool {
 
   /// Wakes a sleeper, where nobody searches.
   void wake_one() noexcept {
-    const std::uint64_t idle = idle_.load(std::memory_order_relaxed);  // relaxed: the lists' locks
-    if (idle >= one_sleeping && idle % one_sleeping == 0) wake_sleeper();
+    if (worker* const sleeper = take_sleeper_if_idle()) sleeper->parker.unpark();
   }
 
-  bool wake_sleeper() noexcept {
+  worker* take_sleeper_if_idle() noexcept {
+    const std::uint64_t idle = idle_.load(std::memory_order_relaxed);  // relaxed: the lists' locks
+    return idle >= one_sleeping && idle % one_sleeping == 0 ? take_sleeper() : nullptr;
+  }
+
+  /// Takes a sleeper from the list, and counts it as searching; the caller unparks it.
+  worker* take_sleeper() noexcept {
     worker* sleeper;
     {
       const detail::lock_guard guard(sleepers_lock_);
       sleeper = sleepers_;
-      if (sleeper == nullptr) return false;
+      if (sleeper == nullptr) return nullptr;
       sleepers_ = sleeper->next_sleeper;
     }
-    idle_.fetch_sub(one_sleeping - 1, std::memory_order_relaxed);  // relaxed: counts; now searching
-    sleeper->parker.unpark();
-    return true;
+    idle_.fetch_sub(one_sleeping - 1, std::memory_order_relaxed);  // relaxed: counts
+    return sleeper;
   }
 
   void add_sleeper(worker& self) noexcept {
@@ -227,8 +238,7 @@ class basic_thread_pool {
 
   void stop() noexcept {
     stopping_.store(true, std::memory_order_relaxed);  // relaxed: sleepers_lock_
-    while (wake_sleeper()) {
-    }
+    while (worker* const sleeper = take_sleeper()) sleeper->parker.unpark();
     for (std::size_t i = 0; i < size_ && workers_[i].thread.joinable(); ++i) workers_[i].thread.join();
   }
 
