@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Two coroutines and a queue between them.
+
 #include <iostream>
 #include <string>
 
@@ -12,11 +13,9 @@ millrace::task<> produce(millrace::bounded_queue<std::string>& q) {
   }
   q.close();
 }
-
 millrace::task<> consume(millrace::bounded_queue<std::string>& q) {
   while (auto word = co_await q.pop()) std::cout << *word << '\n';  // ends: closed and empty
 }
-
 int main() {
   millrace::bounded_queue<std::string> q(2);
   millrace::sync_wait(millrace::when_all(produce(q), consume(q)));
