@@ -52,7 +52,7 @@ class bounded_core {
   //
   // A waiter belongs to who unlinked it under the lock (see waiter.hpp), and is woken as the last
   // touch: who is woken may destroy the queue. The closer's last touch is the unlock of the tail, and
-  // nobody says `closed` before that: who hears it may destroy the queue too. After the destructor,
+  // nobody says `closed` or wakes a drainer before that: who hears it may destroy the queue too. After the destructor,
   // all waiters are unlinked and completed, and touch the queue no more.
   //
   // The edges are ring_core's: its E3 (unlock -> lock) carries the lists and reason_.
@@ -211,6 +211,7 @@ class bounded_core {
     for (backoff<Traits> pause;; tail = ring_.tail()) {
       if ((tail & closed) != 0) {
         ring_.unlock_head(head);
+        wait_for_closer();
         return false;
       }
       if ((tail & locked) == 0 && ring_.change_tail(tail, with(tail, locked | closed))) break;
@@ -240,6 +241,7 @@ class bounded_core {
     backoff<Traits> pause;
     while (w.is_listed()) {
       ticket tail = ring_.tail();
+      if ((tail & closed) != 0) return false;  // the closer takes all poppers
       if ((tail & locked) != 0 || !ring_.change_tail(tail, with(tail, locked))) {
         pause();
         continue;
@@ -292,6 +294,7 @@ class bounded_core {
     const ticket after = ring_.next(at);
     // From the head's unlock on until its stamp, the cell is still ours.
     if (pushers_.empty()) {  // closed: a drainer waits
+      wait_for_closer();     // who is woken may destroy the queue
       work_list done;
       unlock_head_when_closed(after, done);
       out.deliver(std::move(ring_.claimed(at)));
@@ -311,6 +314,11 @@ class bounded_core {
     ring_.replace_claimed(at, std::move(*slot->message));
     slot->status = op_status::ok;
     wake(pusher);  // *this may be gone from here on
+  }
+
+  /// Of a closed queue, only the closer locks the tail: until he has unlocked it.
+  void wait_for_closer() noexcept {
+    for (backoff<Traits> pause; (ring_.tail() & locked) != 0;) pause();
   }
 
   /// Unlocks the head of a closed queue at this place, having taken the drainers if it is drained.
