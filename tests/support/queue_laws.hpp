@@ -31,6 +31,14 @@ using millrace::op_status;
 template <class Queue>
 using value_t = typename Queue::value_type;
 
+/// Pushes 0, 1, ... until the queue is full.
+template <class Queue>
+void fill(Queue& q) {
+  for (std::size_t i = 0; i < q.capacity(); ++i) {
+    REQUIRE(q.try_push(make<value_t<Queue>>(static_cast<int>(i))) == op_status::ok);
+  }
+}
+
 template <class Queue>
 millrace::task<> pop_into(Queue& q, std::vector<int>& out, int& ended) {
   while (auto m = co_await q.pop()) out.push_back(number(*m));
@@ -123,7 +131,7 @@ template <class Queue>
 void serves_waiting_pushes_in_order(std::size_t capacity) {
   Queue q(capacity);
   const int full = static_cast<int>(capacity);
-  for (int n = 0; n < full; ++n) REQUIRE(q.try_push(make<value_t<Queue>>(n)) == op_status::ok);
+  fill(q);
   millrace::scope work;
   std::vector<int> entered;
   std::vector<int> returned;
@@ -143,9 +151,7 @@ void serves_waiting_pushes_in_order(std::size_t capacity) {
 template <class Queue>
 void close_keeps_what_is_buffered(std::size_t capacity) {
   Queue q(capacity);
-  for (std::size_t i = 0; i < capacity; ++i) {
-    REQUIRE(q.try_push(make<value_t<Queue>>(static_cast<int>(i))) == op_status::ok);
-  }
+  fill(q);
   CHECK_FALSE(q.is_closed());
   CHECK(q.close());
   CHECK_FALSE(q.close());
@@ -182,8 +188,7 @@ void close_wakes_waiting_pops(std::size_t capacity) {
 template <class Queue>
 void close_hands_waiting_pushes_their_messages_back(std::size_t capacity) {
   Queue q(capacity);
-  const int full = static_cast<int>(capacity);
-  for (int n = 0; n < full; ++n) REQUIRE(q.try_push(make<value_t<Queue>>(n)) == op_status::ok);
+  fill(q);
   millrace::scope work;
   std::vector<int> entered;
   std::vector<int> returned;
@@ -199,7 +204,7 @@ template <class Queue>
 void close_and_drain_returns_the_rest(std::size_t capacity) {
   Queue q(capacity);
   const int full = static_cast<int>(capacity);
-  for (int n = 0; n < full; ++n) REQUIRE(q.try_push(make<value_t<Queue>>(n)) == op_status::ok);
+  fill(q);
   millrace::scope work;
   std::vector<int> entered;
   std::vector<int> returned;
@@ -274,9 +279,7 @@ void the_destructor_ends_who_waits(std::size_t capacity) {
   {
     Queue empty(capacity);
     Queue full(capacity);
-    for (std::size_t i = 0; i < capacity; ++i) {
-      REQUIRE(full.try_push(make<value_t<Queue>>(1)) == op_status::ok);
-    }
+    fill(full);
     work.spawn(pop_into(empty, out, ended));
     work.spawn(push_one(full, 100, entered, returned));
   }

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <millrace/task/join_counter.hpp>
+
+#include <memory>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include <millrace/detail/atomic.hpp>
+#include <millrace/wait/thread_waiter.hpp>
+
+#include "support/catch.hpp"
+
+namespace {
+
+using traits = millrace::default_traits;
+using join_counter = millrace::detail::join_counter<traits>;
+using millrace::detail::progress;
+
+struct counting_waiter : millrace::detail::waiter<traits> {
+  int woken = 0;
+  counting_waiter() noexcept {
+    run = [](millrace::work_item* self) noexcept { ++static_cast<counting_waiter*>(self)->woken; };
+  }
+};
+
+/// What a join_step asks of its owner.
+struct owner {
+  using traits = ::traits;
+  join_counter count;
+  int joins = 0;
+  join_counter& counter() noexcept { return count; }
+  void joined() {
+    if (++joins == 2) throw std::runtime_error("second");
+  }
+};
+
+}  // namespace
+
+TEST_CASE("nothing in progress is nothing to wait for") {
+  join_counter c;
+  counting_waiter w;
+  CHECK(c.idle());
+  CHECK(c.park(&w) == progress::completed);
+  CHECK(c.park(nullptr) == progress::completed);
+  c.begin();
+  CHECK_FALSE(c.idle());
+  CHECK(c.park(nullptr) == progress::must_wait);
+  c.end();
+  CHECK(c.idle());
+  CHECK(w.woken == 0);
+}
+
+TEST_CASE("the last end wakes the waiter, again and again") {
+  join_counter c;
+  for (int lap = 0; lap < 3; ++lap) {
+    counting_waiter w;
+    c.begin();
+    c.begin();
+    CHECK(c.park(&w) == progress::parked);
+    c.begin();
+    c.end();
+    c.end();
+    CHECK(w.woken == 0);
+    c.end();
+    CHECK(w.woken == 1);
+    CHECK(c.idle());
+  }
+}
+
+TEST_CASE("a waiter that is withdrawn is not woken, and makes room for another") {
+  join_counter c;
+  counting_waiter first;
+  counting_waiter second;
+  c.begin();
+  CHECK_FALSE(c.withdraw());
+  CHECK(c.park(&first) == progress::parked);
+  CHECK(c.withdraw());
+  CHECK_FALSE(c.withdraw());
+  CHECK(c.park(&second) == progress::parked);
+  c.end();
+  CHECK(first.woken == 0);
+  CHECK(second.woken == 1);
+}
+
+TEST_CASE("a join tells its owner, which may throw") {
+  using step = millrace::detail::join_step<owner>;
+  using join = millrace::operation<step>;
+  owner o;
+  CHECK(join(std::in_place_type<step>, o).wait() == millrace::op_status::ok);
+  CHECK(o.joins == 1);
+  CHECK_THROWS_WITH(join(std::in_place_type<step>, o).wait(), "second");
+}
+
+TEST_CASE("what ended threads wrote is there after the wait, and the counter may go at once") {
+  constexpr int rounds = 1000;
+  int wrong = 0;
+  for (int round = 0; round < rounds; ++round) {
+    auto c = std::make_unique<join_counter>();
+    int written[2] = {};
+    std::vector<std::thread> threads;
+    for (int& mine : written) {
+      c->begin();
+      threads.emplace_back([&counter = *c, &mine] {
+        mine = 1;
+        counter.end();
+      });
+    }
+    millrace::detail::thread_waiter<traits> sleeper;
+    if (c->park(&sleeper) == progress::parked) sleeper.block();
+    if (written[0] + written[1] != 2) ++wrong;
+    c.reset();
+    for (auto& t : threads) t.join();
+  }
+  CHECK(wrong == 0);
+}
