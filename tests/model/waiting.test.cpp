@@ -473,14 +473,18 @@ struct destroyed_by_pusher : with_queue<destroyed_by_pusher, 2> {
   }
 };
 
-/// Whoever hears that the queue is closed, asleep or not, destroys it while the close returns.
-enum class hears { pop, push, drained };
+/// Whoever hears that the queue is closed, asleep or not, sees what the closer did before, and may
+/// destroy the queue while the close returns.
+enum class hears { pop, push, drained, is_closed };
 
 template <hears Who>
 struct destroyed_when_closed : with_queue<destroyed_when_closed<Who>, 2> {
+  probe before_close;
+
   void before() { this->fill(1, Who == hears::push ? 1 : 0); }
   void thread(unsigned index) {
     if (index == 1) {
+      before_close.write();
       this->queue->close();
       return;
     }
@@ -488,9 +492,12 @@ struct destroyed_when_closed : with_queue<destroyed_when_closed<Who>, 2> {
       RL_ASSERT(this->queue->pop().wait().status() == op_status::closed);
     } else if constexpr (Who == hears::push) {
       RL_ASSERT(this->queue->push(message(1)).wait().status() == op_status::closed);
-    } else {
+    } else if constexpr (Who == hears::drained) {
       RL_ASSERT(this->queue->drained().wait() == op_status::ok);
+    } else {
+      while (!this->queue->is_closed()) model_traits::yield();
     }
+    before_close.read();
     this->destroy();
   }
 };
@@ -603,6 +610,7 @@ int main() {
   check<destroyed_by_pusher>("a woken pusher destroys the queue", {3, 50000});
   check<destroyed_when_closed<hears::pop>>("a pop hears closed, and destroys the queue", {3, 50000});
   check<destroyed_when_closed<hears::push>>("a push hears closed, and destroys the queue", {3, 50000});
+  check<destroyed_when_closed<hears::is_closed>>("is_closed() hears it too", {3, 50000});
   check<destroyed_when_closed<hears::drained>>("drained() ends, and destroys the queue", {3, 50000});
   check<destroyed_when_drained>("drained() destroys the queue after the last pop", {2, 100000});
   for (bool closed_before : {false, true}) {

@@ -81,35 +81,54 @@ constexpr rl::memory_order order(std::memory_order o) noexcept {
   }
 }
 
-/// std::atomic, watched. Every access is a point where the checker may switch threads.
+/// Whether an object is still there. relacy has its own mark, but compilers leave out the store by
+/// which a destructor wipes it; not so a volatile one.
+class life_mark {
+ public:
+  life_mark() = default;
+  life_mark(const life_mark&) = delete;
+  life_mark& operator=(const life_mark&) = delete;
+  ~life_mark() { mark_ = 0; }
+  void check(const rl::debug_info& at) const {
+    if (mark_ != alive) {
+      rl::ctx().fail_test("it was destroyed", rl::test_result_access_to_freed_memory, at);
+    }
+  }
+
+ private:
+  static constexpr unsigned alive = 0x11fe11fe;
+  volatile unsigned mark_ = alive;
+};
+
+/// std::atomic, watched. Before every access the checker may switch threads.
 template <class T>
 class atomic {
   using info = const rl::debug_info&;
 
  public:
-  atomic() noexcept = default;
+  atomic() = default;
   atomic(T value) : word_(value) {}  // NOLINT: as std::atomic
   atomic(const atomic&) = delete;
   atomic& operator=(const atomic&) = delete;
 
   T load(std::memory_order o, info at = here()) const {
-    acts();
+    const access now(*this, at);
     return word_.load(order(o), at);
   }
   void store(T value, std::memory_order o, info at = here()) {
-    acts();
+    const access now(*this, at);
     word_.store(value, order(o), at);
   }
   T exchange(T value, std::memory_order o, info at = here()) {
-    acts();
+    const access now(*this, at);
     return word_.exchange(value, order(o), at);
   }
   T fetch_add(T value, std::memory_order o, info at = here()) {
-    acts();
+    const access now(*this, at);
     return word_.fetch_add(value, order(o), at);
   }
   T fetch_sub(T value, std::memory_order o, info at = here()) {
-    acts();
+    const access now(*this, at);
     return word_.fetch_sub(value, order(o), at);
   }
   bool compare_exchange_strong(T& found, T wanted, std::memory_order success,
@@ -122,37 +141,54 @@ class atomic {
   }
 
  private:
+  /// The switch, then a look whether the atomic is still there; no other switch while it lives.
+  class access {
+   public:
+    access(const atomic& self, info at) {
+      has_acted[rl::ctx().current_thread()] = true;
+      rl::ctx().sched();
+      rl::ctx().disable_preemption();
+      self.mark_.check(at);
+    }
+    access(const access&) = delete;
+    access& operator=(const access&) = delete;
+    ~access() { rl::ctx().enable_preemption(); }
+  };
+
   template <bool Weak>
   bool compare_exchange(T& found, T wanted, std::memory_order success, std::memory_order failure,
                         info at) {
-    acts();
+    const access now(*this, at);
     // relacy takes no failure order that is stronger than the success order, so a failure is made of
-    // a relaxed one and, with no switch in between, a load of the same value.
+    // a relaxed one and a load of the same value.
     if (word_.compare_exchange(rl::bool_t<Weak>(), found, wanted, order(success), rl::mo_relaxed,
                                at)) {
       return true;
     }
-    if (failure != std::memory_order_relaxed) {
-      const rl::preemption_disabler no_switch(rl::ctx());
-      found = word_.load(order(failure), at);
-    }
+    if (failure != std::memory_order_relaxed) found = word_.load(order(failure), at);
     return false;
   }
 
-  static void acts() noexcept { has_acted[rl::ctx().current_thread()] = true; }
-
   rl::atomic<T> word_;
+  life_mark mark_;
 };
 
 /// Reports two accesses that no happens-before orders, unless both read.
 class probe {
  public:
   probe() : cell_(0) {}
-  void read(const rl::debug_info& at = here()) const { (void)cell_(at).load(); }
-  void write(const rl::debug_info& at = here()) { cell_(at).store(1); }
+  void read(const rl::debug_info& at = here()) const {
+    mark_.check(at);
+    (void)cell_(at).load();
+  }
+  void write(const rl::debug_info& at = here()) {
+    mark_.check(at);
+    cell_(at).store(1);
+  }
 
  private:
   rl::var<int> cell_;
+  life_mark mark_;
 };
 
 /// Blocks the model's thread: if nobody is left to unpark it, relacy reports a deadlock.

@@ -50,4 +50,5 @@ TEST_CASE("an outcome that failed throws, once") {
   value.fail(error());
   CHECK(value.failed());
   CHECK_THROWS_WITH(value.take(), "failed");
+  CHECK_FALSE(value.failed());
 }

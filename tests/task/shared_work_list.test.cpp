@@ -36,6 +36,27 @@ TEST_CASE("a shared list gives back in the order in which it was given, and coun
   CHECK(l.looks_empty());
 }
 
+TEST_CASE("what a push does besides is done before anybody can take the item") {
+  work_item item;
+  list l;
+  CHECK(l.push(item, [&]() noexcept { return l.looks_empty() ? 1 : 2; }) == 2);
+  std::atomic<bool> taken{false};
+  std::thread taker;
+  work_item late;
+  CHECK(l.pop() == &item);
+  const bool too_early = l.push(late, [&]() noexcept {
+    taker = std::thread([&] {
+      while (l.pop_now() == nullptr) std::this_thread::yield();
+      taken.store(true);
+    });
+    for (int i = 0; i < 100; ++i) std::this_thread::yield();
+    return taken.load();
+  });
+  taker.join();
+  CHECK_FALSE(too_early);
+  CHECK(taken.load());
+}
+
 TEST_CASE("who steals gets the older half, in order") {
   for (unsigned n = 0; n <= 5; ++n) {
     CAPTURE(n);

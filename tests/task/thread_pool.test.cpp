@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <ctime>
 #include <deque>
-#include <functional>
 #include <future>
+#include <memory>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -60,6 +60,26 @@ struct call : work_item {
   F f;
   explicit call(F function) : f(std::move(function)) {
     run = [](work_item* self) noexcept { static_cast<call*>(self)->f(); };
+  }
+};
+
+/// Posts a work item to its own worker, then blocks that worker until the item has run.
+struct blocker : work_item {
+  struct release : work_item {
+    std::promise<void> ran;
+    release() {
+      run = [](work_item* self) noexcept { static_cast<release*>(self)->ran.set_value(); };
+    }
+  };
+  thread_pool& pool;
+  release item;
+  bool in_time = false;
+  explicit blocker(thread_pool& p) : pool(p) {
+    run = [](work_item* self) noexcept {
+      auto* const me = static_cast<blocker*>(self);
+      me->pool.post(me->item);
+      me->in_time = me->item.ran.get_future().wait_for(60s) == std::future_status::ready;
+    };
   }
 };
 
@@ -132,6 +152,28 @@ TEST_CASE("pools start and stop at any moment") {
   CHECK(wrong == 0);
 }
 
+TEST_CASE("a pool may go once the last item has run, although its poster is still on its way") {
+  std::atomic<thread_pool*> shared{nullptr};
+  constexpr int cycles = 500;
+  std::atomic<bool> ran{false};
+  call note([&] { ran.store(true); });
+  std::thread poster([&] {
+    for (int i = 0; i < cycles; ++i) {
+      thread_pool* pool = nullptr;
+      while ((pool = shared.exchange(nullptr)) == nullptr) std::this_thread::yield();
+      pool->post(note);
+    }
+  });
+  for (int i = 0; i < cycles; ++i) {
+    auto pool = std::make_unique<thread_pool>(2);
+    ran.store(false);
+    shared.store(pool.get());
+    while (!ran.load()) std::this_thread::yield();
+  }
+  poster.join();
+  CHECK(ran.load());
+}
+
 TEST_CASE("one worker runs what it posts in order") {
   std::vector<int> order;
   thread_pool* where = nullptr;
@@ -150,6 +192,23 @@ TEST_CASE("one worker runs what it posts in order") {
     pool.post(all);
   }
   CHECK(order == std::vector<int>{0, 1, 2, 3});
+}
+
+TEST_CASE("a worker runs what it posts itself before what others have posted") {
+  std::vector<char> order;
+  thread_pool* where = nullptr;
+  call mine([&] { order.push_back('m'); });
+  call others([&] { order.push_back('o'); });
+  call first([&] {
+    std::thread([&] { where->post(others); }).join();
+    where->post(mine);
+  });
+  {
+    thread_pool pool(1);
+    where = &pool;
+    pool.post(first);
+  }
+  CHECK(order == std::vector<char>{'m', 'o'});
 }
 
 TEST_CASE("work that keeps a worker busy does not keep other threads' work out") {
@@ -183,26 +242,15 @@ TEST_CASE("work that keeps a worker busy does not keep other threads' work out")
 TEST_CASE("the work of a blocked worker is taken over") {
   const unsigned workers = GENERATE(2u, 4u, 70u);
   CAPTURE(workers);
-  struct pair {
-    std::promise<void> ran;
-    bool in_time = false;
-    thread_pool& pool;
-    call<std::function<void()>> inner{[this] { ran.set_value(); }};
-    call<std::function<void()>> outer{[this] {
-      pool.post(inner);  // to this worker, which now blocks
-      in_time = ran.get_future().wait_for(60s) == std::future_status::ready;
-    }};
-    explicit pair(thread_pool& p) : pool(p) {}
-  };
-  std::deque<pair> pairs;
+  std::deque<blocker> blockers;
   {
     thread_pool pool(workers);
-    for (unsigned i = 0; i + 1 < workers; ++i) pairs.emplace_back(pool);
-    for (auto& p : pairs) pool.post(p.outer);
+    for (unsigned i = 0; i + 1 < workers; ++i) blockers.emplace_back(pool);
+    for (auto& b : blockers) pool.post(b);
   }
   std::size_t late = 0;
-  for (const auto& p : pairs) {
-    if (!p.in_time) ++late;
+  for (const auto& b : blockers) {
+    if (!b.in_time) ++late;
   }
   CHECK(late == 0);
 }

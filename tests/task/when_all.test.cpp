@@ -82,6 +82,12 @@ support::homed_task await_at_home(executor_ref, gate& at, std::vector<executor_r
   seen.push_back(support::here());
 }
 
+support::homed_task await_elsewhere(executor_ref, executor_ref other, gate& at,
+                                    std::vector<executor_ref>& seen) {
+  co_await when_all(at.pass().on(other), at.pass().on(other));
+  seen.push_back(support::here());
+}
+
 task<int> add_on(millrace::thread_pool& pool, int n, std::atomic<int>& running) {
   co_await millrace::resume_on(pool);
   running.fetch_add(1);
@@ -184,6 +190,23 @@ TEST_CASE("the children of when_all and its awaiter are resumed on the awaiter's
   CHECK(seen.empty());
   while (home.run_one()) {
   }
+  CHECK(f.done());
+  CHECK(seen == std::vector<executor_ref>{home});
+}
+
+TEST_CASE("the awaiter goes home from where its last child ended") {
+  gate g;
+  support::manual_executor home;
+  support::manual_executor other;
+  std::vector<executor_ref> seen;
+  const support::homed_task f = await_elsewhere(home, other, g, seen);
+  f.start();
+  g.open();
+  g.open();
+  CHECK(other.run_one());
+  CHECK(other.run_one());
+  CHECK(seen.empty());
+  CHECK(home.run_one());
   CHECK(f.done());
   CHECK(seen == std::vector<executor_ref>{home});
 }

@@ -198,12 +198,13 @@ TEST_CASE("waiting allocates nothing, but a callback that must wait takes one bl
   int result = -1;
   g.pass().start([&](int n) { result = n; });
   g.open();
-  CHECK(support::allocations() == before + 1);
+  CHECK(support::allocations() == before + support::counts_allocations);
   CHECK(result == 100);
   CHECK(counted::live() == 0);
 }
 
 TEST_CASE("a callback that cannot wait for want of memory leaves everything as it was") {
+  if (!support::counts_allocations) return;
   gate g;
   bool called = false;
   bool thrown = false;

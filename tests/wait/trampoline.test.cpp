@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <millrace/detail/atomic.hpp>
+#include <millrace/detail/macros.hpp>
 
 #include "support/catch.hpp"
 #include "support/foreign_task.hpp"
@@ -49,7 +50,9 @@ struct entrance : work_item {
 struct hand_over {
   std::coroutine_handle<>& to;
   bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<>) const noexcept { trampoline::transfer(to); }
+  MILLRACE_NOINLINE void await_suspend(std::coroutine_handle<>) const noexcept {
+    trampoline::transfer(to);  // clang 14 crashes where this is inlined into a loop
+  }
   void await_resume() const noexcept {}
 };
 
