@@ -24,9 +24,10 @@ support::failing_allocations::~failing_allocations() { allowed = no_limit; }
 
 static void* allocate(std::size_t bytes, std::size_t alignment) {
   if (allowed == 0) throw std::bad_alloc();
+  if (bytes == 0) bytes = 1;
+  const std::size_t padded = alignment == 0 ? bytes : (bytes + alignment - 1) / alignment * alignment;
   void* const memory =
-      alignment == 0 ? std::malloc(bytes != 0 ? bytes : 1)
-                     : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+      alignment == 0 ? std::malloc(padded) : std::aligned_alloc(alignment, padded);
   if (memory == nullptr) throw std::bad_alloc();
   if (allowed != no_limit) --allowed;
   count.fetch_add(1, std::memory_order_relaxed);

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <coroutine>
 #include <string>
+#include <utility>
 
 #include <millrace/task/task.hpp>
 
@@ -54,7 +55,8 @@ TEST_CASE("what co_await yields is known") {
   STATIC_REQUIRE(std::same_as<await_result_t<std::suspend_never>, void>);
   STATIC_REQUIRE(std::same_as<await_result_t<millrace::task<int>>, int>);
   STATIC_REQUIRE(std::same_as<await_result_t<millrace::task<int&>>, int&>);
-  STATIC_REQUIRE(std::same_as<await_result_t<decltype(std::declval<support::gate&>().pass())>, int>);
+  using pass_operation = decltype(std::declval<support::gate&>().pass());
+  STATIC_REQUIRE(std::same_as<await_result_t<pass_operation>, int>);
 }
 
 TEST_CASE("the awaiter is found as a co_await expression would find it") {

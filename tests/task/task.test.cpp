@@ -125,7 +125,8 @@ task<> move_away(Executor& there, std::vector<executor_ref>& seen) {
   seen.push_back(support::here());
 }
 
-support::homed_task call_away(executor_ref, manual_executor& there, std::vector<executor_ref>& seen) {
+support::homed_task call_away(executor_ref, manual_executor& there,
+                              std::vector<executor_ref>& seen) {
   co_await move_away(there, seen);
   seen.push_back(support::here());
 }

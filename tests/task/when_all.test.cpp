@@ -94,7 +94,8 @@ task<int> add_on(millrace::thread_pool& pool, int n, std::atomic<int>& running) 
   co_return n;
 }
 
-task<int> sum_on(millrace::thread_pool& pool, int turns, std::atomic<int>& running, int& misplaced) {
+task<int> sum_on(millrace::thread_pool& pool, int turns, std::atomic<int>& running,
+                 int& misplaced) {
   const executor_ref home = support::here();
   int sum = 0;
   for (int i = 0; i < turns; ++i) {

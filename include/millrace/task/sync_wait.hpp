@@ -16,14 +16,14 @@ namespace millrace {
 /// Blocks the calling thread until `awaitable` has completed, and returns what it yields. Meanwhile
 /// the thread is the executor of what is awaited: tasks run on it, in a run_loop.
 ///
-/// Threads     not for a thread that runs an executor's work (checked in debug builds).
+/// Threads     not inside a coroutine or other work of an executor (checked in debug builds).
 /// Errors      rethrows what the awaitable throws; std::bad_alloc.
 /// Complexity  one allocation.
 template <detail::awaitable Awaitable>
 detail::await_value_t<Awaitable> sync_wait(Awaitable&& awaitable) {
-  assert(!detail::trampoline<default_traits>::current_executor() &&
-         "millrace: sync_wait() on a thread that runs an executor's work can wait for itself; "
-         "co_await instead");
+  assert(!detail::trampoline<default_traits>::active() &&
+         "millrace: sync_wait() inside a coroutine, or other work of an executor, can wait for what is "
+         "queued behind it on this thread; co_await instead");
   run_loop loop;
   detail::outcome<detail::await_value_t<Awaitable>> outcome;
   detail::await_into<Awaitable>(std::forward<Awaitable>(awaitable), outcome)

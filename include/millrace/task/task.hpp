@@ -68,8 +68,12 @@ class task_promise : public task_promise_base {
  public:
   task<T> get_return_object() noexcept;
 
+  // A reference binds to what is returned itself, never to a temporary made from it.
   template <class U = T>
-    requires std::convertible_to<U, T>
+    requires std::convertible_to<U, T> &&
+             (!std::is_reference_v<T> ||
+              std::convertible_to<std::remove_reference_t<U>*, std::remove_reference_t<T>*>) &&
+             (!std::is_lvalue_reference_v<T> || std::is_lvalue_reference_v<U>)
   void return_value(U&& value) {
     outcome_.set(std::forward<U>(value));
   }
@@ -104,7 +108,8 @@ class task_promise<void> : public task_promise_base {
 /// Errors      an exception that leaves the coroutine is rethrown by co_await.
 /// Complexity  one allocation: the coroutine frame. Awaiting and returning: no atomic operation.
 /// Lifetime    the coroutine's frame is destroyed with the task; destroying one that is in progress
-///             destroys the operation that it waits at (see operation).
+///             destroys the operation that it waits at (see operation), and the tasks that it awaits,
+///             by recursion: nest them no deeper than the stack allows if you do that.
 template <class T = void>
 class [[nodiscard("millrace: a task does nothing until it is awaited or spawned")]] task {
  public:

@@ -98,15 +98,15 @@ class [[nodiscard("millrace: an operation does nothing until it is run: co_await
                   "co_await std::move(operation)");
   }
 
-  /// Blocks the calling thread until it has completed. Not for a thread that runs an executor's
-  /// work: what it waits for may be queued behind it (checked in debug builds).
+  /// Blocks the calling thread until it has completed. Not inside a coroutine or other work of an
+  /// executor: what it waits for may be queued behind it on this thread (checked in debug builds).
   result_type wait() && noexcept(noexcept(std::declval<Step&>().take_result())) {
     if (!step_.attempt_fast()) {
       detail::thread_waiter<traits> sleeper;
       if (step_.attempt(&sleeper) == detail::progress::parked) {
-        assert(!detail::trampoline<traits>::current_executor() &&
-               "millrace: .wait() on a thread that runs an executor's work can wait for itself; "
-               "co_await instead");
+        assert(!detail::trampoline<traits>::active() &&
+               "millrace: .wait() inside a coroutine, or other work of an executor, can wait for what "
+               "is queued behind it on this thread; co_await instead");
         sleeper.block();
       }
     }
