@@ -138,15 +138,11 @@ struct item : work_item {
   }
 };
 
-/// Two threads post, one of them finishes; the runner destroys the loop when run() has returned.
+/// Threads post, the last of them finishes; the runner destroys the loop when run() has returned.
 template <int Posters>
 struct post_and_run : scenario<post_and_run<Posters>, Posters + 1> {
-  struct last : item {
-    post_and_run* owner = nullptr;
-  };
   box<basic_run_loop<traits>> loop;
   item items[2][2];
-  int order[2] = {0, 0};
   int left = Posters;
 
   void before() { loop.make(); }

@@ -165,7 +165,7 @@ struct push_pop_close : with_queue<push_pop_close<Traits>, 3, Traits> {
   }
 };
 
-/// Two poppers sleep, and both are sent home by the close.
+/// Two poppers of an empty queue, or two pushers of a full one: the close sends both home.
 struct close_sends_all_home : with_queue<close_sends_all_home, 3> {
   static inline int filled;
 
@@ -371,6 +371,32 @@ struct withdraw_drained : with_queue<withdraw_drained, 3> {
       RL_ASSERT(pop() == 0);
     } else {
       close();
+    }
+  }
+};
+
+/// A push that was withdrawn leaves no flag behind that would end drained() before the close.
+struct withdrawn_before_drained : with_queue<withdrawn_before_drained, 3> {
+  void before() { fill(1, 1); }
+  void thread(unsigned index) {
+    if (index == 0) {
+      RL_ASSERT(queue->drained().wait() == op_status::ok);
+      RL_ASSERT(queue->is_closed());
+    } else if (index == 1) {
+      auto step = detail::operation_access::take_step(queue->push(message(1)));
+      sleeper<model_traits> w;
+      log.began_push(1);
+      if (step.attempt(&w) == detail::progress::parked) {
+        if (step.withdraw(w)) return log.returned(1);
+        w.block();
+      }
+      auto r = step.take_result();
+      finish(1, r);
+    } else {
+      RL_ASSERT(pop() == 0);
+      close();
+      while (pop() != -1) {
+      }
     }
   }
 };
@@ -603,6 +629,7 @@ int main() {
   check<drain_against_pushes>("close_and_drain against two pushes", {1, 50000});
   check<drained_with_pusher>("drained() behind a sleeping pusher", {0, 100000});
   check<withdraw_drained>("drained() is withdrawn or over", {2, 50000});
+  check<withdrawn_before_drained>("a withdrawn push does not end drained()", {2, 50000});
   check<poppers_in_order>("poppers are served in order", {1, 50000});
   check<pushers_in_order>("pushers are served in order", {1, 50000});
   check<destroyed_by_receiver<false>>("the receiver destroys the queue under try_push", {3, 50000});

@@ -109,7 +109,7 @@ class ring_core {
   /// A snapshot: whether a push that came now would find a free cell.
   bool sees_room() const noexcept {
     const ticket at = place(tail());
-    return cell_at(at).stamp.load(std::memory_order_acquire) == at;  // E2 observe
+    return cell_at(at).stamp.load(std::memory_order_relaxed) == at;  // relaxed: only a hint
   }
 
   /// Claims the next free cell and builds the message in it; touches args only when done.
@@ -255,7 +255,7 @@ class ring_core {
     return word.compare_exchange_strong(
         found, wanted,
         std::memory_order_acquire,   // E3 observe
-        std::memory_order_acquire);  // E3 observe
+        std::memory_order_relaxed);  // relaxed: who fails looks again
   }
 
   // Line 0, only read: the geometry.

@@ -27,6 +27,7 @@ class join_counter {
 
   void begin() noexcept {
     const lock_guard guard(lock_);
+    probe_.write();
     ++in_progress_;
   }
 
@@ -34,6 +35,7 @@ class join_counter {
     waiter<Traits>* w = nullptr;
     {
       const lock_guard guard(lock_);
+      probe_.write();
       if (--in_progress_ == 0) w = std::exchange(waiter_, nullptr);
     }
     if (w != nullptr) wake(*w);
@@ -42,6 +44,7 @@ class join_counter {
   /// Parks w (a null w never waits) unless nothing is in progress.
   progress park(waiter<Traits>* w) noexcept {
     const lock_guard guard(lock_);
+    probe_.write();
     if (in_progress_ == 0) return progress::completed;
     if (w == nullptr) return progress::must_wait;
     assert(waiter_ == nullptr && "millrace: two waiters wait for the same work to end");
@@ -52,12 +55,14 @@ class join_counter {
 
   bool withdraw() noexcept {
     const lock_guard guard(lock_);
+    probe_.write();
     return std::exchange(waiter_, nullptr) != nullptr;
   }
 
   /// A snapshot.
   bool idle() noexcept {
     const lock_guard guard(lock_);
+    probe_.read();
     return in_progress_ == 0;
   }
 
@@ -65,6 +70,7 @@ class join_counter {
   spin_lock<Traits> lock_;
   std::size_t in_progress_ = 0;
   waiter<Traits>* waiter_ = nullptr;
+  [[no_unique_address]] typename Traits::probe probe_;
 };
 
 /// Waits for a join_counter. `Owner::joined()` runs once at the end and may throw.

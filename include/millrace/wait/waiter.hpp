@@ -22,7 +22,8 @@ struct waiter : work_item {
   //          being the one who unlinks it is the claim
   //          --wake--> its owner again
   //
-  // E1  remove -> is_listed   that the list, and what owns the list, need not be looked at any more.
+  // `listed` needs no order: false says only that the list, and what owns it, is not to be touched any
+  // more; true is rechecked under the lock; and being woken does the synchronising.
 
   waiter* previous;   // the list's
   executor_ref home;  // where run() is to be called; empty: wherever the waker runs
@@ -34,7 +35,9 @@ struct waiter : work_item {
   waiter(const waiter&) = delete;
   waiter& operator=(const waiter&) = delete;
 
-  bool is_listed() const noexcept { return listed.load(std::memory_order_acquire); }  // E1 observe
+  bool is_listed() const noexcept {
+    return listed.load(std::memory_order_relaxed);  // relaxed: true is rechecked under the lock
+  }
 };
 
 /// Waiters in the order in which they came.
@@ -45,29 +48,36 @@ class waiter_list {
  public:
   using node = waiter<Traits>;
 
-  bool empty() const noexcept { return list_.empty(); }
+  bool empty() const noexcept {
+    probe_.read();
+    return list_.empty();
+  }
 
   void push_back(node& w) noexcept {
+    probe_.write();
     w.probe.write();
     w.listed.store(true, std::memory_order_relaxed);  // relaxed: the list's lock publishes it
     list_.push_back(w);
   }
 
   node& pop_front() noexcept {
+    probe_.write();
     node& w = list_.pop_front();
     w.probe.write();
-    w.listed.store(false, std::memory_order_release);  // E1 publish
+    w.listed.store(false, std::memory_order_relaxed);  // relaxed: the waker publishes what matters
     return w;
   }
 
   void remove(node& w) noexcept {
+    probe_.write();
     list_.remove(w);
     w.probe.write();
-    w.listed.store(false, std::memory_order_release);  // E1 publish
+    w.listed.store(false, std::memory_order_relaxed);  // relaxed: the waker publishes what matters
   }
 
  private:
   intrusive_list<node> list_;
+  [[no_unique_address]] typename Traits::probe probe_;
 };
 
 /// Ends the waiter's sleep. The waiter may be gone when this returns.
