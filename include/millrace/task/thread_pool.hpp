@@ -48,6 +48,12 @@ class basic_thread_pool {
   // If the worker had the lock first, the lock carries its word in idle_ to the post, which wakes it;
   // otherwise the worker sees the item. So idle_ needs no order of its own. The same holds for
   // stopping_ and sleepers_lock_.
+  //
+  // A worker is quiet from having looked in vain until it wakes. When the pool stops, no worker goes
+  // before all are quiet, for one that is blocked may need another: the last one to be quiet, having
+  // looked after the stop, ends all. Those that have gone stay quiet.
+  //
+  // E1  stop -> worker   all that was posted, and threads_, where a thread could not be started.
 
  public:
   explicit basic_thread_pool(unsigned threads) 
@@ -57,6 +63,7 @@ class basic_thread_pool {
       try {
         workers_[i].thread = std::thread([this, i] { work(workers_[i]); });
       } catch (...) {
+        threads_ = i;
         stop();
         throw;
       }
@@ -140,19 +147,25 @@ class basic_thread_pool {
       }
       add_sleeper(self);
       idle_.fetch_add(one_sleeping - 1, std::memory_order_relaxed);  // relaxed: the lists' locks
-      work_item* const item = look_everywhere();
-      const bool stop = stopping_.load(std::memory_order_relaxed);  // relaxed: sleepers_lock_
-      if ((item != nullptr || stop) && remove_sleeper(self)) {
-        idle_.fetch_sub(one_sleeping, std::memory_order_relaxed);  // relaxed: counts
-        if (item != nullptr) wake_one();
-        return item;
-      }
-      self.parker.park();  // who wakes us counts us as searching
-      if (item != nullptr) {
-        idle_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: counts
+      const bool stopping = stopping_.load(std::memory_order_acquire);  // E1 observe: before the look
+      if (work_item* const item = look_everywhere()) {
+        std::uint64_t counted_as = one_sleeping;
+        if (!remove_sleeper(self)) {
+          self.parker.park();  // who wakes us counts us as searching
+          counted_as = 1;
+        }
+        idle_.fetch_sub(counted_as, std::memory_order_relaxed);  // relaxed: counts
         wake_one();
         return item;
       }
+      const std::size_t quiet = quiet_.fetch_add(1, std::memory_order_relaxed) + 1;  // relaxed: counts
+      if (stopping && quiet == threads_) {
+        finished_.store(true, std::memory_order_relaxed);  // relaxed: sleepers_lock_ and the parkers
+        wake_all();
+      }
+      self.parker.park();  // who wakes us counts us as searching
+      if (finished_.load(std::memory_order_relaxed)) return nullptr;  // relaxed: seen late, we end again
+      quiet_.fetch_sub(1, std::memory_order_relaxed);                 // relaxed: counts
     }
   }
 
@@ -218,6 +231,10 @@ class basic_thread_pool {
     return sleeper;
   }
 
+  void wake_all() noexcept {
+    while (worker* const sleeper = take_sleeper()) sleeper->parker.unpark();
+  }
+
   void add_sleeper(worker& self) noexcept {
     const detail::lock_guard guard(sleepers_lock_);
     self.next_sleeper = sleepers_;
@@ -237,8 +254,8 @@ class basic_thread_pool {
   }
 
   void stop() noexcept {
-    stopping_.store(true, std::memory_order_relaxed);  // relaxed: sleepers_lock_
-    while (worker* const sleeper = take_sleeper()) sleeper->parker.unpark();
+    stopping_.store(true, std::memory_order_release);  // E1 publish
+    wake_all();
     for (std::size_t i = 0; i < size_ && workers_[i].thread.joinable(); ++i) workers_[i].thread.join();
   }
 
@@ -250,7 +267,10 @@ class basic_thread_pool {
   alignas(detail::cache_line) typename Traits::template atomic<std::uint64_t> idle_{0};
   detail::spin_lock<Traits> sleepers_lock_;
   worker* sleepers_ = nullptr;
+  std::size_t threads_ = size_;  // how many were started
+  typename Traits::template atomic<std::size_t> quiet_{0};
   typename Traits::template atomic<bool> stopping_{false};
+  typename Traits::template atomic<bool> finished_{false};
 };
 
 using thread_pool = basic_thread_pool<default_traits>;
