@@ -52,8 +52,8 @@ class bounded_core {
   //
   // A waiter belongs to who unlinked it under the lock (see waiter.hpp), and is woken as the last
   // touch: who is woken may destroy the queue. The closer's last touch is the unlock of the tail, and
-  // nobody says `closed` or wakes a drainer before that: who hears it may destroy the queue too. After the destructor,
-  // all waiters are unlinked and completed, and touch the queue no more.
+  // nobody says `closed` or wakes a drainer before that: who hears it may destroy the queue too. After
+  // the destructor, all waiters are unlinked and completed, and touch the queue no more.
   //
   // The edges are ring_core's: its E3 (unlock -> lock) carries the lists and reason_.
 
