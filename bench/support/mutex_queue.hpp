@@ -25,16 +25,15 @@ class mutex_queue {
     not_empty_.notify_one();
     return true;
   }
-  std::optional<T> try_pop() {
-    std::optional<T> message;
+  bool try_pop(T& out) {
     {
       const std::lock_guard lock(mutex_);
-      if (messages_.empty()) return message;
-      message.emplace(std::move(messages_.front()));
+      if (messages_.empty()) return false;
+      out = std::move(messages_.front());
       messages_.pop_front();
     }
     not_full_.notify_one();
-    return message;
+    return true;
   }
 
   void push(T&& message) {

@@ -7,6 +7,7 @@
 #include <new>
 
 #include <millrace/detail/cpu.hpp>
+#include <millrace/detail/pages.hpp>
 #include <millrace/detail/parker.hpp>
 #include <millrace/detail/thread_context.hpp>
 
@@ -46,6 +47,16 @@ struct default_traits {
   static void deallocate(void* memory, std::size_t alignment) noexcept {
     ::operator delete(memory, std::align_val_t{alignment});
   }
+
+  /// Gives the pages of memory that is not in use back, without freeing it: who still reads there reads
+  /// what was there, or zeros.
+  static void discard(void* memory, std::size_t bytes) noexcept { detail::discard_pages(memory, bytes); }
+
+  /// How many cells of so many bytes each the larger segments of segmented_queue have: as many as fit
+  /// 128 KiB, and 15 where that is less.
+  template <std::size_t CellBytes>
+  static constexpr std::size_t segment_cells =
+      CellBytes < 8192 ? (131072 - 128) / (CellBytes + 1) : 15;
 };
 
 }  // namespace millrace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cstdint>
+
 #if __has_include(<sched.h>)
 #include <sched.h>
 #elif defined(_WIN32)
@@ -21,6 +23,13 @@ inline void cpu_pause() noexcept {
   __builtin_ia32_pause();
 #elif defined(__aarch64__) || defined(__arm__)
   asm volatile("yield" ::: "memory");
+#endif
+}
+
+/// Asks for the cache line of this address, to be written soon. Any address will do.
+inline void cpu_prefetch_for_write([[maybe_unused]] std::uintptr_t address) noexcept {
+#if !defined(_MSC_VER) || defined(__clang__)
+  __builtin_prefetch(reinterpret_cast<const void*>(address), 1);
 #endif
 }
 

@@ -13,15 +13,10 @@
 #include <millrace/detail/cache_line.hpp>
 #include <millrace/detail/macros.hpp>
 #include <millrace/detail/raw_slot.hpp>
+#include <millrace/lockfree/claim.hpp>
+#include <millrace/lockfree/slot_layout.hpp>
 
 namespace millrace::detail {
-
-/// What one attempt at a ring came to.
-enum class claim : unsigned char {
-  done,     ///< claimed, moved and published
-  blocked,  ///< full or empty, or the operation that stands in the way is still in flight
-  flagged,  ///< the ticket word carries a flag: whoever set it must be asked
-};
 
 /// The ring under mpmc_ring and bounded_queue: cells with a sequence stamp each, and one ticket
 /// word for each end that can carry flags. Source: D. Vyukov's bounded MPMC queue (2011), with the
@@ -34,7 +29,7 @@ enum class claim : unsigned char {
 ///
 /// The flags are opaque here. While any is set, try_put and try_take leave the word alone; the
 /// floor above gives each bit its meaning and works through the locked_ functions.
-template <class T, class Traits>
+template <class T, class Traits, class Layout = dense_slots>
 class ring_core {
   // A ticket word is {lap, index, flag_bits}: index < capacity, one lap is the smallest power of
   // two >= capacity, so stepping needs no division and every capacity >= 1 is exact.
@@ -48,8 +43,7 @@ class ring_core {
   //   pop:  stamp is t | 1?  CAS head t -> next(t), empty, stamp = t + lap
   //
   // A ticket word moves only by CAS; while a flag of the floor above locks it, only that lock's
-  // holder stores to it. The hints are copies of the ticket words on lines of their own: loading a
-  // word right after a CAS on it stalls. A stale hint finds a stamp that is not its own.
+  // holder stores to it.
   //
   // Who may destroy what: a message in a cell belongs to the ring while its stamp is published and
   // no pop has claimed its ticket; the destructor, when nobody calls any more, destroys those.
@@ -64,6 +58,7 @@ class ring_core {
 
   static constexpr ticket flag_bits = 15;
   static constexpr ticket step = 16;
+  static constexpr bool nothrow_put = true;
 
   explicit ring_core(std::size_t capacity)
       : capacity_(checked(capacity)),
@@ -72,16 +67,14 @@ class ring_core {
         wrap_(static_cast<ticket>((capacity * step) & index_mask_)),
         skip_(static_cast<ticket>(lap_ - capacity * step)),
         cells_(static_cast<cell*>(Traits::allocate(capacity * sizeof(cell), alignof(cell)))) {
-    const ticket start =
-        static_cast<ticket>(static_cast<ticket>(Traits::first_ticket * step) & ~index_mask_);
+    const ticket start = static_cast<ticket>(static_cast<ticket>(Traits::first_ticket * step) & ~index_mask_);
     ticket stamp = start;
     for (std::size_t i = 0; i < capacity; ++i, stamp = next(stamp)) {
-      ::new (static_cast<void*>(cells_ + i)) cell;
-      cells_[i].stamp.store(stamp, std::memory_order_relaxed);  // relaxed: nobody else knows us yet
+      cell* const fresh = ::new (static_cast<void*>(cells_ + Layout::place(i, capacity))) cell;
+      fresh->stamp.store(stamp, std::memory_order_relaxed);  // relaxed: nobody else knows us yet
     }
-    for (auto* word : {&tail_, &tail_hint_, &head_, &head_hint_}) {
-      word->store(start, std::memory_order_relaxed);  // relaxed: nobody else knows us yet
-    }
+    tail_.store(start, std::memory_order_relaxed);  // relaxed: nobody else knows us yet
+    head_.store(start, std::memory_order_relaxed);  // relaxed: nobody else knows us yet
   }
 
   ring_core(const ring_core&) = delete;
@@ -116,8 +109,9 @@ class ring_core {
   template <class... Args>
   MILLRACE_ALWAYS_INLINE claim try_put(Args&&... args) noexcept {
     static_assert(std::is_nothrow_constructible_v<T, Args...>);
-    ticket at = tail_hint_.load(std::memory_order_relaxed);  // relaxed: a hint, settled by the CAS
+    ticket at = tail_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
     for (;;) {
+      if ((at & flag_bits) != 0) return claim::flagged;
       cell& here = cell_at(at);
       if (here.stamp.load(std::memory_order_acquire) == at) {  // E2 observe
         ticket found = at;
@@ -125,17 +119,14 @@ class ring_core {
                 found, next(at),
                 std::memory_order_relaxed,     // relaxed: only counts; the stamps carry E1 and E2
                 std::memory_order_relaxed)) {  // relaxed: the word is looked at, not what it guards
-          tail_hint_.store(next(at), std::memory_order_relaxed);  // relaxed: a hint
           here.slot.construct(std::forward<Args>(args)...);
           here.stamp.store(published(at), std::memory_order_release);  // E1 publish: last touch
           return claim::done;
         }
-        if ((found & flag_bits) != 0) return claim::flagged;
         backoff<Traits>::lost_race();
-        at = tail_hint_.load(std::memory_order_relaxed);  // relaxed: a hint, settled by the CAS
+        at = tail_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
       } else {
         const ticket now = tail_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
-        if ((now & flag_bits) != 0) return claim::flagged;
         if (now == at) return claim::blocked;
         at = now;
       }
@@ -146,8 +137,9 @@ class ring_core {
   template <class Sink>
   MILLRACE_ALWAYS_INLINE claim try_take(Sink&& sink) noexcept {
     static_assert(std::is_nothrow_invocable_v<Sink, T&&>);
-    ticket at = head_hint_.load(std::memory_order_relaxed);  // relaxed: a hint, settled by the CAS
+    ticket at = head_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
     for (;;) {
+      if ((at & flag_bits) != 0) return claim::flagged;
       cell& here = cell_at(at);
       if (here.stamp.load(std::memory_order_acquire) == published(at)) {  // E1 observe
         ticket found = at;
@@ -155,22 +147,98 @@ class ring_core {
                 found, next(at),
                 std::memory_order_relaxed,     // relaxed: only counts; the stamps carry E1 and E2
                 std::memory_order_relaxed)) {  // relaxed: the word is looked at, not what it guards
-          head_hint_.store(next(at), std::memory_order_relaxed);  // relaxed: a hint
           sink(std::move(here.slot.get()));
           here.slot.destroy();
           here.stamp.store(lap_after(at), std::memory_order_release);  // E2 publish: last touch
           return claim::done;
         }
-        if ((found & flag_bits) != 0) return claim::flagged;
         backoff<Traits>::lost_race();
-        at = head_hint_.load(std::memory_order_relaxed);  // relaxed: a hint, settled by the CAS
+        at = head_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
       } else {
         const ticket now = head_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
-        if ((now & flag_bits) != 0) return claim::flagged;
         if (now == at) return claim::blocked;
         at = now;
       }
     }
+  }
+
+  /// Claims the free cells of the next n in one step for each run that the wrap does not break, builds
+  /// messages from *first and what follows in them: how many. Stops short at a flag.
+  template <class It>
+  std::size_t try_put_n(It first, std::size_t n) noexcept {
+    std::size_t done = 0;
+    ticket at = tail_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
+    while (done < n && (at & flag_bits) == 0) {
+      const std::size_t most = within_lap(at, n - done);
+      std::size_t run = 0;
+      for (ticket t = at; run < most; ++run, t = static_cast<ticket>(t + step)) {
+        if (cell_at(t).stamp.load(std::memory_order_acquire) != t) break;  // E2 observe
+      }
+      if (run == 0) {
+        const ticket now = tail_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
+        if (now == at) break;
+        at = now;
+        continue;
+      }
+      ticket found = at;
+      const ticket after = after_run(at, run);
+      if (!tail_.compare_exchange_strong(
+              found, after,
+              std::memory_order_relaxed,     // relaxed: only counts; the stamps carry E1 and E2
+              std::memory_order_relaxed)) {  // relaxed: the word is looked at, not what it guards
+        backoff<Traits>::lost_race();
+        at = tail_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
+        continue;
+      }
+      done += run;
+      for (; run != 0; --run, ++first, at = static_cast<ticket>(at + step)) {
+        cell& here = cell_at(at);
+        here.slot.construct(*first);
+        here.stamp.store(published(at), std::memory_order_release);  // E1 publish: last touch
+      }
+      at = after;
+    }
+    return done;
+  }
+
+  /// Claims the published messages of the next n in one step for each run that the wrap does not break,
+  /// and moves them to *out and what follows: how many. Stops short at a flag.
+  template <class Out>
+  std::size_t try_take_n(Out out, std::size_t n) noexcept {
+    std::size_t done = 0;
+    ticket at = head_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
+    while (done < n && (at & flag_bits) == 0) {
+      const std::size_t most = within_lap(at, n - done);
+      std::size_t run = 0;
+      for (ticket t = at; run < most; ++run, t = static_cast<ticket>(t + step)) {
+        if (cell_at(t).stamp.load(std::memory_order_acquire) != published(t)) break;  // E1 observe
+      }
+      if (run == 0) {
+        const ticket now = head_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
+        if (now == at) break;
+        at = now;
+        continue;
+      }
+      ticket found = at;
+      const ticket after = after_run(at, run);
+      if (!head_.compare_exchange_strong(
+              found, after,
+              std::memory_order_relaxed,     // relaxed: only counts; the stamps carry E1 and E2
+              std::memory_order_relaxed)) {  // relaxed: the word is looked at, not what it guards
+        backoff<Traits>::lost_race();
+        at = head_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
+        continue;
+      }
+      done += run;
+      for (; run != 0; --run, ++out, at = static_cast<ticket>(at + step)) {
+        cell& here = cell_at(at);
+        *out = std::move(here.slot.get());
+        here.slot.destroy();
+        here.stamp.store(lap_after(at), std::memory_order_release);  // E2 publish: last touch
+      }
+      at = after;
+    }
+    return done;
   }
 
   // For the floor above, which locks a ticket word by a flag.
@@ -225,7 +293,11 @@ class ring_core {
  private:
   using ticket_word = typename Traits::template atomic<ticket>;
 
-  struct cell {
+  struct bare_cell {
+    ticket_word stamp;
+    raw_slot<T, Traits> slot;
+  };
+  struct alignas(Layout::alignment(alignof(bare_cell))) cell {
     ticket_word stamp;
     raw_slot<T, Traits> slot;
   };
@@ -244,18 +316,26 @@ class ring_core {
     return capacity;
   }
 
-  static ticket published(ticket at) noexcept { return static_cast<ticket>(at | 1); }
-
-  cell& cell_at(ticket at) const noexcept {
-    return cells_[static_cast<std::size_t>(static_cast<ticket>(at & index_mask_) / step)];
+  /// How many of n tickets from `at` on come before the wrap.
+  std::size_t within_lap(ticket at, std::size_t n) const noexcept {
+    const std::size_t left = capacity_ - index_of(at);
+    return n < left ? n : left;
+  }
+  ticket after_run(ticket at, std::size_t n) const noexcept {
+    return next(static_cast<ticket>(at + static_cast<ticket>(n - 1) * step));
+  }
+  std::size_t index_of(ticket at) const noexcept {
+    return static_cast<std::size_t>(static_cast<ticket>(at & index_mask_) / step);
   }
 
-  static bool change(ticket_word& word, ticket& found,
-                     ticket wanted) noexcept {
-    return word.compare_exchange_strong(
-        found, wanted,
-        std::memory_order_acquire,   // E3 observe
-        std::memory_order_relaxed);  // relaxed: who fails looks again
+  static ticket published(ticket at) noexcept { return static_cast<ticket>(at | 1); }
+
+  cell& cell_at(ticket at) const noexcept { return cells_[Layout::place(index_of(at), capacity_)]; }
+
+  static bool change(ticket_word& word, ticket& found, ticket wanted) noexcept {
+    return word.compare_exchange_strong(found, wanted,
+                                        std::memory_order_acquire,   // E3 observe
+                                        std::memory_order_relaxed);  // relaxed: who fails looks again
   }
 
   // Line 0, only read: the geometry.
@@ -267,9 +347,7 @@ class ring_core {
   cell* const cells_;
 
   alignas(cache_line) ticket_word tail_;
-  alignas(cache_line) ticket_word tail_hint_;
   alignas(cache_line) ticket_word head_;
-  alignas(cache_line) ticket_word head_hint_;
 };
 
 }  // namespace millrace::detail

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+#include <vector>
+
+#include <millrace/detail/cpu.hpp>
+
+namespace bench {
+
+/// How everybody here waits for the other side: 16 pauses, then yields. A message that does not come
+/// in several seconds was lost: nothing else would end the wait.
+class spin {
+ public:
+  void operator()() {
+    if (++turns_ <= 16) {
+      millrace::detail::cpu_pause();
+    } else if (turns_ < give_up) {
+      millrace::detail::cpu_yield();
+    } else {
+      std::fputs("no progress: a message was lost\n", stderr);
+      std::abort();
+    }
+  }
+
+ private:
+  static constexpr unsigned give_up = 1u << 24;
+
+  unsigned turns_ = 0;
+};
+
+/// Threads that do the same work run after run, and how long each run takes them. They are created
+/// before the first run, sleep between two runs, and start each from one line.
+class crew {
+ public:
+  /// Each thread calls body(index, next) once; next() begins its next run, or answers false: the end.
+  template <class Body>
+  crew(std::size_t threads, Body body) : size_(threads) {
+    for (std::size_t i = 0; i < threads; ++i) {
+      threads_.emplace_back([this, body, i] { body(i, [this, run = 0u]() mutable { return next(run); }); });
+    }
+  }
+  crew(const crew&) = delete;
+  crew& operator=(const crew&) = delete;
+  ~crew() {
+    over_ = true;
+    begin_run();
+    for (auto& thread : threads_) thread.join();
+  }
+
+  /// Seconds from the moment when the last thread stood at the line until the last had finished.
+  double run() {
+    at_line_ = 0;
+    working_ = size_;
+    begin_run();
+    for (std::size_t left = size_; left != 0; left = working_) working_.wait(left);
+    return std::chrono::duration<double>(finish_ - start_).count();
+  }
+
+ private:
+  using clock = std::chrono::steady_clock;
+
+  void begin_run() {
+    ++called_;
+    called_.notify_all();
+  }
+
+  bool next(unsigned& run) {
+    if (run != 0 && --working_ == 0) {
+      finish_ = clock::now();
+      working_.notify_one();
+    }
+    called_.wait(run);
+    if (over_) return false;
+    ++run;
+    if (++at_line_ == size_) {
+      start_ = clock::now();
+      started_ = run;
+    } else {
+      for (spin wait; started_ != run;) wait();
+    }
+    return true;
+  }
+
+  const std::size_t size_;
+  std::atomic<unsigned> called_{0};
+  std::atomic<unsigned> started_{0};
+  std::atomic<std::size_t> at_line_{0};
+  std::atomic<std::size_t> working_{0};
+  std::atomic<bool> over_{false};
+  clock::time_point start_;
+  clock::time_point finish_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace bench
