@@ -169,10 +169,11 @@ class ring_core {
     std::size_t done = 0;
     ticket at = tail_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
     while (done < n && (at & flag_bits) == 0) {
-      const std::size_t most = within_lap(at, n - done);
+      const std::size_t index = index_of(at);
+      const std::size_t most = n - done < capacity_ - index ? n - done : capacity_ - index;
       std::size_t run = 0;
       for (ticket t = at; run < most; ++run, t = static_cast<ticket>(t + step)) {
-        if (cell_at(t).stamp.load(std::memory_order_acquire) != t) break;  // E2 observe
+        if (cell_of(index + run).stamp.load(std::memory_order_acquire) != t) break;  // E2 observe
       }
       if (run == 0) {
         const ticket now = tail_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
@@ -181,7 +182,7 @@ class ring_core {
         continue;
       }
       ticket found = at;
-      const ticket after = after_run(at, run);
+      const ticket after = next(static_cast<ticket>(at + static_cast<ticket>(run - 1) * step));
       if (!tail_.compare_exchange_strong(
               found, after,
               std::memory_order_relaxed,     // relaxed: only counts; the stamps carry E1 and E2
@@ -190,13 +191,14 @@ class ring_core {
         at = tail_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
         continue;
       }
-      done += run;
-      for (; run != 0; --run, ++first, at = static_cast<ticket>(at + step)) {
-        cell& here = cell_at(at);
+      for (std::size_t i = 0; i < run; ++i, ++first, at = static_cast<ticket>(at + step)) {
+        cell& here = cell_of(index + i);
         here.slot.construct(*first);
         here.stamp.store(published(at), std::memory_order_release);  // E1 publish: last touch
       }
-      at = after;
+      done += run;
+      if (run < most) break;  // the next one is not ready
+      at = after;             // behind the wrap
     }
     return done;
   }
@@ -208,10 +210,11 @@ class ring_core {
     std::size_t done = 0;
     ticket at = head_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
     while (done < n && (at & flag_bits) == 0) {
-      const std::size_t most = within_lap(at, n - done);
+      const std::size_t index = index_of(at);
+      const std::size_t most = n - done < capacity_ - index ? n - done : capacity_ - index;
       std::size_t run = 0;
       for (ticket t = at; run < most; ++run, t = static_cast<ticket>(t + step)) {
-        if (cell_at(t).stamp.load(std::memory_order_acquire) != published(t)) break;  // E1 observe
+        if (cell_of(index + run).stamp.load(std::memory_order_acquire) != published(t)) break;  // E1 observe
       }
       if (run == 0) {
         const ticket now = head_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
@@ -220,7 +223,7 @@ class ring_core {
         continue;
       }
       ticket found = at;
-      const ticket after = after_run(at, run);
+      const ticket after = next(static_cast<ticket>(at + static_cast<ticket>(run - 1) * step));
       if (!head_.compare_exchange_strong(
               found, after,
               std::memory_order_relaxed,     // relaxed: only counts; the stamps carry E1 and E2
@@ -229,14 +232,15 @@ class ring_core {
         at = head_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
         continue;
       }
-      done += run;
-      for (; run != 0; --run, ++out, at = static_cast<ticket>(at + step)) {
-        cell& here = cell_at(at);
+      for (std::size_t i = 0; i < run; ++i, ++out, at = static_cast<ticket>(at + step)) {
+        cell& here = cell_of(index + i);
         *out = std::move(here.slot.get());
         here.slot.destroy();
         here.stamp.store(lap_after(at), std::memory_order_release);  // E2 publish: last touch
       }
-      at = after;
+      done += run;
+      if (run < most) break;  // the next one is not ready
+      at = after;             // behind the wrap
     }
     return done;
   }
@@ -316,20 +320,13 @@ class ring_core {
     return capacity;
   }
 
-  /// How many of n tickets from `at` on come before the wrap.
-  std::size_t within_lap(ticket at, std::size_t n) const noexcept {
-    const std::size_t left = capacity_ - index_of(at);
-    return n < left ? n : left;
-  }
-  ticket after_run(ticket at, std::size_t n) const noexcept {
-    return next(static_cast<ticket>(at + static_cast<ticket>(n - 1) * step));
-  }
   std::size_t index_of(ticket at) const noexcept {
     return static_cast<std::size_t>(static_cast<ticket>(at & index_mask_) / step);
   }
 
   static ticket published(ticket at) noexcept { return static_cast<ticket>(at | 1); }
 
+  cell& cell_of(std::size_t index) const noexcept { return cells_[Layout::place(index, capacity_)]; }
   cell& cell_at(ticket at) const noexcept { return cells_[Layout::place(index_of(at), capacity_)]; }
 
   static bool change(ticket_word& word, ticket& found, ticket wanted) noexcept {
