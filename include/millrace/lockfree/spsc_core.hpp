@@ -36,10 +36,9 @@ class spsc_core {
   //                 published. Not after the consumer's position: nothing new in this line. A lap ahead of
   //                 it: the ring is nearly full, and its end stands in the line of its begin.
   //   limit         the producer's: so far there is room; one capacity after the head that it saw last
-  //   seen          the consumer's: so far everything is published
   //
   //   push: tail != limit (else look at head)?               fill, stamp = tail' = next(tail)
-  //   pop:  head != seen (else look at this line's stamp)?   empty, head = next(head)
+  //   pop:  this line's stamp after head?                    empty, head = next(head)
   //
   // Who may destroy what: the slots from head to tail hold messages, which belong to the consumer; the
   // others belong to the producer. The destructor, when nobody calls any more, destroys the messages.
@@ -62,7 +61,6 @@ class spsc_core {
     producer_.tail.store(first, std::memory_order_relaxed);  // relaxed: nobody else knows us yet
     head_.store(first, std::memory_order_relaxed);           // relaxed: nobody else knows us yet
     producer_.limit = producer_.lap_after(first);
-    consumer_.seen = first;
   }
 
   spsc_core(const spsc_core&) = delete;
@@ -108,8 +106,9 @@ class spsc_core {
   MILLRACE_ALWAYS_INLINE claim try_take(Sink&& sink) noexcept {
     static_assert(std::is_nothrow_invocable_v<Sink, T&&>);
     const ticket at = head_.load(std::memory_order_relaxed);  // relaxed: our own
-    if (!has_message(at)) return claim::blocked;
-    slot& full = consumer_.here->slots[place_of(at) - 1];
+    line& here = *consumer_.here;
+    if (!is_before(at, here.stamp.load(std::memory_order_acquire))) return claim::blocked;  // E1 observe
+    slot& full = here.slots[place_of(at) - 1];
     sink(std::move(full.get()));
     full.destroy();
     head_.store(consumer_.next(at), std::memory_order_release);  // E2 publish
@@ -123,13 +122,12 @@ class spsc_core {
     std::size_t done = 0;
     while (done < n && has_room(at)) {
       line& here = *producer_.here;
-      do {
-        here.slots[place_of(at) - 1].construct(*first);
-        ++first;
-        ++done;
-        at = producer_.next(at);
-      } while (place_of(at) != 1 && done < n && at != producer_.limit);
+      const std::size_t run = until(at, producer_.limit, n - done);
+      slot* free = here.slots + (place_of(at) - 1);
+      for (std::size_t i = 0; i < run; ++i, ++first, ++free) free->construct(*first);
+      at = producer_.next(static_cast<ticket>(at + (run - 1)));
       publish(here, at);
+      done += run;
     }
     return done;
   }
@@ -139,15 +137,18 @@ class spsc_core {
   std::size_t try_take_n(Out out, std::size_t n) noexcept {
     ticket at = head_.load(std::memory_order_relaxed);  // relaxed: our own
     std::size_t done = 0;
-    while (done < n && has_message(at)) {
-      do {
-        slot& full = consumer_.here->slots[place_of(at) - 1];
-        *out = std::move(full.get());
-        full.destroy();
-        ++out;
-        ++done;
-        at = consumer_.next(at);
-      } while (at != consumer_.seen && done < n);
+    while (done < n) {
+      line& here = *consumer_.here;
+      const ticket stamp = here.stamp.load(std::memory_order_acquire);  // E1 observe
+      if (!is_before(at, stamp)) break;
+      const std::size_t run = until(at, stamp, n - done);
+      slot* full = here.slots + (place_of(at) - 1);
+      for (std::size_t i = 0; i < run; ++i, ++out, ++full) {
+        *out = std::move(full->get());
+        full->destroy();
+      }
+      at = consumer_.next(static_cast<ticket>(at + (run - 1)));
+      done += run;
       head_.store(at, std::memory_order_release);  // E2 publish
     }
     return done;
@@ -224,7 +225,6 @@ class spsc_core {
   };
   struct alignas(apart) consumer_side : ring {
     explicit consumer_side(const ring& where) : ring(where) {}
-    ticket seen;
   };
 
   static std::size_t checked(std::size_t capacity) {
@@ -244,7 +244,14 @@ class spsc_core {
     return static_cast<std::size_t>(static_cast<ticket>(position & (places - 1)));
   }
   static bool is_before(ticket a, ticket b) noexcept {
-    return static_cast<ticket>(b - a - 1) < static_cast<ticket>(~ticket{0}) / 2;
+    return static_cast<std::make_signed_t<ticket>>(static_cast<ticket>(b - a)) > 0;
+  }
+
+  /// How many of n positions from `at` on are before the end and in the same line.
+  static std::size_t until(ticket at, ticket end, std::size_t n) noexcept {
+    const bool is_here = static_cast<ticket>(end ^ at) < places;
+    const std::size_t most = (is_here ? place_of(end) : slots_in_line + 1) - place_of(at);
+    return n < most ? n : most;
   }
 
   bool has_room(ticket tail) noexcept {
@@ -252,14 +259,6 @@ class spsc_core {
       return true;
     producer_.limit = producer_.lap_after(head_.load(std::memory_order_acquire));  // E2 observe
     return tail != producer_.limit;
-  }
-  bool has_message(ticket head) noexcept {
-    if (head != consumer_.seen) [[likely]]
-      return true;
-    const ticket stamp = consumer_.here->stamp.load(std::memory_order_acquire);  // E1 observe
-    if (!is_before(head, stamp)) return false;
-    consumer_.seen = stamp;
-    return true;
   }
   MILLRACE_ALWAYS_INLINE void publish(line& last, ticket tail) noexcept {
     last.stamp.store(tail, std::memory_order_release);      // E1 publish
