@@ -71,7 +71,7 @@ class segment_pool {
   }
 
  private:
-  static constexpr std::size_t most_ready = 16;  // 2 MiB
+  static constexpr std::size_t most_ready = 64;  // 8 MiB
 
   static void push(segment_type*& list, segment_type* s) noexcept {
     s->link = list;

@@ -29,7 +29,7 @@ namespace millrace {
 ///             each further one twice as large, up to 128 KiB (or 15 messages). All segments together hold at
 ///             most the longest queue so far and 3 segments more, and one for each thread that is stopped
 ///             inside an operation. They are freed by the destructor; but when the queue has drained, the
-///             pages of all but 16 of them go back to the system (on Linux).
+///             pages of all but 64 of them go back to the system (on Linux).
 /// Source      sequence stamps: D. Vyukov's bounded queue (2011); segments: J. M. Mellor-Crummey (1987); that a
 ///             stamp is never used twice replaces hazard pointers.
 /// Use instead mpmc_ring where memory must be bounded, for nothing holds back a producer here.
