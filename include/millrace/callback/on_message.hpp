@@ -68,7 +68,7 @@ class message_subscription final : public subscription_state {
   }
 
   void disconnect() noexcept override {
-    stopping_.store(true, std::memory_order_release);  // E1 publish
+    stopping_.store(true, std::memory_order_release);  // E1 publish; caution: nothing but the flag
     for (std::size_t i = 0; i < concurrency_; ++i) {
       agent& a = agents_[i];
       bool withdrawn = false;
@@ -118,12 +118,12 @@ class message_subscription final : public subscription_state {
     }
     for (int turn = 0;; ++turn) {
       if (!woken) {
-        if (stopping_.load(std::memory_order_acquire)) return end();  // E1 observe
+        if (stopping_.load(std::memory_order_acquire)) return end();  // E1 observe; caution: see disconnect()
         if (turn >= budget) return home_.post(a);
         a.step.emplace(operation_access::take_step(queue_.pop()));
         if (!a.step->attempt_fast() && a.step->attempt(nullptr) != progress::completed) {
           const lock_guard guard(a.lock);
-          if (stopping_.load(std::memory_order_acquire)) break;  // E1 observe
+          if (stopping_.load(std::memory_order_acquire)) break;  // E1 observe; caution: see disconnect()
           a.parked = true;
           if (a.step->attempt(&a) == progress::parked) return;  // the guard's unlock is the last touch
           a.parked = false;

@@ -53,10 +53,9 @@ struct default_traits {
   static void discard(void* memory, std::size_t bytes) noexcept { detail::discard_pages(memory, bytes); }
 
   /// How many cells of so many bytes each the larger segments of segmented_queue have: as many as fit
-  /// 128 KiB, and 15 where that is less.
+  /// 128 KiB, and 15 of those that are longer than 2000 bytes.
   template <std::size_t CellBytes>
-  static constexpr std::size_t segment_cells =
-      CellBytes < 8192 ? (131072 - 128) / (CellBytes + 1) : 15;
+  static constexpr std::size_t segment_cells = CellBytes < 2000 ? (131072 - 128) / (CellBytes + 1) : 15;
 };
 
 }  // namespace millrace

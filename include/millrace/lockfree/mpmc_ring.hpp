@@ -23,11 +23,12 @@ namespace millrace {
 ///             fails: empty, or the push of the oldest message is in flight. So fewer than n from
 ///             try_push_n or try_pop_n; which of the two cannot be told at the price of one load.
 /// Errors      the constructor throws std::invalid_argument on capacity 0, std::bad_alloc, or
-///             std::length_error beyond 2^58 messages. Nothing else throws but T's own construction
+///             std::length_error from about 2^58 messages, or where memory could never hold them. Nothing else throws but T's own construction
 ///             and the iterators of a batch.
 /// Complexity  constant: one CAS and one release store; a batch needs one CAS for each run of ready slots.
-///             Allocates only in the constructor: sizeof(T) plus 8 bytes for each slot, rounded up to T's
-///             alignment, and 320 bytes.
+///             Allocates only in the constructor: sizeof(T) plus 8 bytes for each slot, rounded up to a
+///             multiple of 8 and of T's alignment, and 192 bytes. An operation that loses a race for its
+///             ticket pauses (about 2 us on x86) before it tries again.
 /// Layout      dense_slots, padded_slots or scattered_slots (slot_layout.hpp).
 /// Use instead bounded_queue to wait for a message or for room; spsc_ring for one producer and one
 ///             consumer.

@@ -103,8 +103,12 @@ class ring_core {
 
   /// A snapshot: whether a push that came now would find a free cell.
   bool sees_room() const noexcept {
-    const ticket at = place(tail());
-    return cell_at(at).stamp.load(std::memory_order_relaxed) == at;  // relaxed: only a hint
+    for (ticket at = place(tail());;) {
+      if (cell_at(at).stamp.load(std::memory_order_relaxed) == at) return true;  // relaxed: a snapshot
+      const ticket now = place(tail());
+      if (now == at) return false;
+      at = now;  // another push has taken that cell
+    }
   }
 
   /// Claims the next free cell and builds the message in it; touches args only when done.
@@ -317,9 +321,10 @@ class ring_core {
       throw std::invalid_argument(
           "millrace: the capacity is 0, but a queue holds at least 1 message: ask for 1 or more");
     }
-    constexpr std::size_t most = static_cast<ticket>(~ticket{0}) / (4 * std::size_t{step});
-    if (capacity > most) {
-      throw std::length_error("millrace: the capacity is beyond what a ticket can count");
+    constexpr std::size_t tickets = static_cast<ticket>(~ticket{0}) / (4 * std::size_t{step});
+    constexpr std::size_t memory = ~std::size_t{0} / 2 / sizeof(cell);
+    if (capacity > (tickets < memory ? tickets : memory)) {
+      throw std::length_error("millrace: the capacity is beyond what tickets can count or memory can hold");
     }
     return capacity;
   }

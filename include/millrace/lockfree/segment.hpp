@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <new>
 
+#include <millrace/detail/atomic.hpp>
 #include <millrace/detail/cache_line.hpp>
 #include <millrace/detail/raw_slot.hpp>
 

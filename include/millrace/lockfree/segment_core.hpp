@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <millrace/detail/atomic.hpp>
 #include <millrace/detail/backoff.hpp>
 #include <millrace/detail/cache_line.hpp>
 #include <millrace/detail/macros.hpp>

@@ -18,9 +18,8 @@ template <class T, class Traits>
 class segment_pool {
   // A segment goes round:
   //
-  //   in use --retire--> retired --every mark set--> ready --take--> in use
+  //   in use --retire--> retired --every mark set--> ready or small --take--> in use
   //                                        \--surplus--> bare --take--> in use
-  //                                        \--small--> outgrown
   //
   // The thread that has moved the head past a segment retires it, while others may still be taking the
   // messages that they claimed in it; each sets its cell's mark as its last touch. A segment is ready
@@ -29,8 +28,8 @@ class segment_pool {
   // the pages of a ready one go back to the system, not the segment. (Type-stable memory: M. Greenwald
   // and D. Cheriton, OSDI 1996.)
   //
-  // The first segment is small, and each new one twice as large until most_cells; the small ones are not
-  // used again.
+  // The first segment is small; each time that none can be used again, the new one is twice as large,
+  // until most_cells. Small ones are taken only where no large one is ready.
   //
   // The lists are guarded by the lock, and so is what only the pool touches in a segment.
 
@@ -42,32 +41,48 @@ class segment_pool {
   segment_pool& operator=(const segment_pool&) = delete;
 
   ~segment_pool() {
-    for (segment_type* list : {retired_, ready_, bare_, outgrown_}) {
+    for (segment_type* list : {retired_, ready_, small_, bare_}) {
       while (list != nullptr) segment_type::destroy(pop(list));
     }
   }
 
   /// A segment without messages and without a next one. Throws std::bad_alloc.
   segment_type* take() {
-    segment_type* found = reused();
+    std::size_t count = 0;
+    segment_type* found = reused(count);
     if (found != nullptr) return found;
-    // The consumers lag behind by a segment: they are given a chance before the queue grows.
-    Traits::yield();
-    found = reused();
-    return found != nullptr ? found : segment_type::create(next_count());
+    if (count == segment_type::most_cells) {
+      // The consumers lag behind by a large segment: they are given a chance before the queue grows.
+      Traits::yield();
+      found = reused(count);
+      if (found != nullptr) return found;
+    }
+    found = segment_type::create(count);
+    const lock_guard lock(lock_);
+    if (halvings_ != 0 && count == next_count()) --halvings_;
+    return found;
   }
 
   /// Takes back what take() gave and nobody used.
   void give_back(segment_type* unused) noexcept {
     const lock_guard lock(lock_);
-    add_ready(unused);
+    keep(unused);
   }
 
   /// Takes a segment whose messages are all claimed.
   void retire(segment_type* used) noexcept {
-    const lock_guard lock(lock_);
-    reap();  // not this one, whose last messages are being taken
-    push(retired_, used);
+    segment_type* surplus = nullptr;
+    {
+      const lock_guard lock(lock_);
+      surplus = reap();  // not this one, whose last messages are being taken
+      push(retired_, used);
+    }
+    while (surplus != nullptr) {
+      segment_type* const s = pop(surplus);
+      s->discard();
+      const lock_guard lock(lock_);
+      push(bare_, s);
+    }
   }
 
  private:
@@ -83,57 +98,60 @@ class segment_pool {
     return s;
   }
 
-  segment_type* reused() noexcept {
+  /// A segment that was in use before; or null, and how many cells a new one is to have.
+  segment_type* reused(std::size_t& count) noexcept {
     const lock_guard lock(lock_);
-    if (ready_ == nullptr) reap();
-    if (ready_ != nullptr) {
-      --ready_count_;
-      return pop(ready_);
+    if (ready_ == nullptr) {
+      for (segment_type* more = reap(); more != nullptr;) push(bare_, pop(more));  // soon used again
     }
-    return bare_ != nullptr ? pop(bare_) : nullptr;
-  }
-
-  std::size_t next_count() noexcept {
-    const lock_guard lock(lock_);
-    const std::size_t count = next_count_;
-    next_count_ = count < segment_type::most_cells / 2 ? count * 2 : segment_type::most_cells;
-    return count;
-  }
-
-  /// Moves those of the retired that nobody writes to any more to the ready.
-  void reap() noexcept {
-    for (segment_type** at = &retired_; *at != nullptr;) {
-      segment_type* const s = *at;
-      if (s->is_empty()) {
-        *at = s->link;
-        s->reuse();
-        add_ready(s);
-      } else {
-        at = &s->link;
-      }
+    for (segment_type** list : {&ready_, &small_, &bare_}) {
+      if (*list == nullptr) continue;
+      if (list == &ready_) --ready_count_;
+      return pop(*list);
     }
+    count = next_count();
+    return nullptr;
   }
 
-  void add_ready(segment_type* s) noexcept {
-    if (s->count != segment_type::most_cells) {
-      push(outgrown_, s);
-    } else if (ready_count_ < most_ready) {
+  std::size_t next_count() const noexcept { return segment_type::most_cells >> halvings_; }
+
+  void keep(segment_type* s) noexcept {
+    if (s->count == segment_type::most_cells) {
       ++ready_count_;
       push(ready_, s);
     } else {
-      s->discard();
-      push(bare_, s);
+      push(small_, s);
     }
   }
 
+  /// Moves those of the retired that nobody writes to any more to the ready and the small, and returns
+  /// those that are too many.
+  segment_type* reap() noexcept {
+    segment_type* surplus = nullptr;
+    for (segment_type** at = &retired_; *at != nullptr;) {
+      segment_type* const s = *at;
+      if (!s->is_empty()) {
+        at = &s->link;
+        continue;
+      }
+      *at = s->link;
+      s->reuse();
+      if (ready_count_ == most_ready && s->count == segment_type::most_cells) {
+        push(surplus, s);
+      } else {
+        keep(s);
+      }
+    }
+    return surplus;
+  }
+
   spin_lock<Traits> lock_;
-  std::size_t next_count_ =
-      segment_type::most_cells < 64 ? segment_type::most_cells : segment_type::most_cells / 64;
+  unsigned halvings_ = segment_type::most_cells < 64 ? 0 : 6;  // of most_cells, for the next new one
   std::size_t ready_count_ = 0;
   segment_type* retired_ = nullptr;
-  segment_type* ready_ = nullptr;
-  segment_type* bare_ = nullptr;
-  segment_type* outgrown_ = nullptr;
+  segment_type* ready_ = nullptr;  // of most_cells
+  segment_type* small_ = nullptr;  // of fewer
+  segment_type* bare_ = nullptr;   // of most_cells, without pages
 };
 
 }  // namespace millrace::detail

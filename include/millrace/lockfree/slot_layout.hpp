@@ -26,7 +26,8 @@ struct padded_slots {
 };
 
 /// As many slots as dense_slots in as much memory, but neighbouring tickets eight slots apart, so that
-/// many cores that work on neighbouring tickets work on different lines.
+/// many cores that work on neighbouring tickets work on different lines. The slots past the last multiple
+/// of 64 stay side by side.
 struct scattered_slots {
   static constexpr std::size_t alignment(std::size_t least) noexcept { return least; }
   static constexpr std::size_t place(std::size_t index, std::size_t capacity) noexcept {

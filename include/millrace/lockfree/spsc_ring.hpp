@@ -23,7 +23,7 @@ namespace millrace {
 ///             std::length_error. Nothing else throws but T's own construction and the iterators of a batch.
 /// Complexity  constant: one release store, no locked instruction. Allocates only in the constructor:
 ///             a cache line for each 7 messages of 8 bytes, 3 of 16, 2 of 24; for larger ones sizeof(T) plus
-///             8 bytes each; and 3 KiB that keep the two sides apart.
+///             8 bytes each; and 3 KiB, aligned to 1024, that keep the two sides apart.
 /// Use instead mpmc_ring where a second thread may push or pop.
 template <class T, class Traits = default_traits>
 class spsc_ring : public detail::try_queue<T, detail::spsc_core<T, Traits>> {

@@ -57,7 +57,8 @@ class try_queue {
   }
 
   /// Pushes *first and what follows it while there is room, n at most: how many went in, from the front;
-  /// std::move_iterator gives them away. Where neither the iterator nor T's construction can throw, whole
+  /// std::move_iterator gives them away. A forward iterator: of an input iterator, elements could be lost
+  /// that were read and did not go in. Where neither the iterator nor T's construction can throw, whole
   /// runs are claimed at once, and *first is read only once it has a slot. Else each element is pushed
   /// for itself, as by try_emplace; what was pushed before an exception stays.
   template <class It>

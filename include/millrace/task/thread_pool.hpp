@@ -148,6 +148,7 @@ class basic_thread_pool {
       add_sleeper(self);
       idle_.fetch_add(one_sleeping - 1, std::memory_order_relaxed);  // relaxed: the lists' locks
       const bool stopping = stopping_.load(std::memory_order_acquire);  // E1 observe: before the look
+      // caution: as stop() says
       if (work_item* const item = look_everywhere()) {
         std::uint64_t counted_as = one_sleeping;
         if (!remove_sleeper(self)) {
@@ -255,6 +256,7 @@ class basic_thread_pool {
 
   void stop() noexcept {
     stopping_.store(true, std::memory_order_release);  // E1 publish
+    // caution: matters only where a thread could not be started; items go through the lists' locks
     wake_all();
     for (std::size_t i = 0; i < size_ && workers_[i].thread.joinable(); ++i) workers_[i].thread.join();
   }

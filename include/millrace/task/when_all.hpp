@@ -65,6 +65,7 @@ class when_all_awaiter : private work_item {
     home_ = env.executor;
     (std::move(std::get<I>(children)).start(env, &child_done, this), ...);
     return left_.fetch_sub(1, std::memory_order_acq_rel) != 1;  // E1 publish, E1 observe
+    // caution: no test can miss the publish: what start() wrote went with the children that it started
   }
 
   static void child_done(void* context) noexcept {
