@@ -6,6 +6,9 @@
 #include <millrace/callback/on_message.hpp>
 #include <millrace/callback/subscription.hpp>
 #include <millrace/lockfree/mpmc_ring.hpp>
+#include <millrace/lockfree/segmented_queue.hpp>
+#include <millrace/lockfree/slot_layout.hpp>
+#include <millrace/lockfree/spsc_ring.hpp>
 #include <millrace/queue/bounded_queue.hpp>
 #include <millrace/queue/consumer.hpp>
 #include <millrace/queue/make_channel.hpp>
