@@ -221,18 +221,19 @@ struct run_in_order : scenario<run_in_order, 2> {
   }
 };
 
-/// A poster, a thief and the owner: each item is taken once.
+/// A poster, a thief and the owner: each item is taken once, and not before its poster is done with it.
 struct stealing : scenario<stealing, 3> {
   detail::shared_work_list<traits> list;
   detail::shared_work_list<traits> other;
   item items[3];
+  int posted = 0;
   int taken = 0;
 
   void thread(unsigned index) {
     if (index == 0) {
       for (item& i : items) {
         i.payload.write();
-        list.push(i);
+        list.push(i, [this] { return ++posted; });
       }
     } else if (index == 1) {
       list.steal_into(other);
@@ -243,14 +244,40 @@ struct stealing : scenario<stealing, 3> {
     }
   }
   void run(work_item& w) {
+    RL_ASSERT(++taken <= posted);
     w.run(&w);
-    ++taken;
   }
   void after() {
     while (work_item* w = list.pop_now()) run(*w);
     RL_ASSERT(taken == 3);
     for (item& i : items) RL_ASSERT(i.runs == 1);
     RL_ASSERT(list.looks_empty() && other.looks_empty());
+  }
+};
+
+/// A thief comes away with something where there is something, be it one item, and may share its list.
+struct stealing_the_last : scenario<stealing_the_last, 2> {
+  detail::shared_work_list<traits> list;
+  detail::shared_work_list<traits> other;
+  item items[3];
+
+  void before() { list.push(items[0]); }
+  void thread(unsigned index) {
+    if (index == 0) {
+      other.push(items[1]);
+      list.push(items[2]);
+    } else {
+      list.steal_into(other);
+      RL_ASSERT(other.pop_now() != nullptr);
+    }
+  }
+  void after() {
+    RL_ASSERT(list.pushed() + other.pushed() == 4);  // one of them stolen
+    for (auto* each : {&list, &other}) {
+      while (each->pop_now() != nullptr) {
+      }
+      RL_ASSERT(each->looks_empty());
+    }
   }
 };
 
@@ -267,5 +294,6 @@ int main() {
   check<item_finishes>("the loop goes while post() returns", {3, 50000});
   check<run_in_order>("items run in order", {3, 50000});
   check<stealing>("a stolen item runs once", {2, 100000});
+  check<stealing_the_last>("a thief leaves no single item", {3, 20000});
   return result();
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// mpmc_ring under every schedule: each message comes out once, first in, first out, and none is left
-// behind, with tickets that wrap around within the scenario and with ones that do not.
+// mpmc_ring under every schedule: some order of the calls explains what they said; each message comes
+// out once, and none is left behind; with tickets that wrap around within the scenario and with ones
+// that do not.
 
-#include <support/model.hpp>
+#include <model/lockfree_calls.hpp>
 
 #include <millrace/lockfree/mpmc_ring.hpp>
 
@@ -12,133 +13,79 @@ namespace {
 using namespace millrace;
 using namespace millrace::model;
 
-struct sizes {
+template <class Traits, int Threads>
+void run(const std::string& text, std::size_t capacity, int filled, search depth, bool drains = true) {
+  using scenario = lockfree_calls<mpmc_ring<message, Traits>, Threads>;
+  scenario::capacity = capacity;
+  scenario::filled = filled;
+  scenario::drains = drains;
+  scenario::what = {text.c_str(), lockfree_words};
+  check<scenario>((text + ", " + std::to_string(filled) + " of " + std::to_string(capacity)).c_str(), depth);
+}
+
+constexpr struct {
   std::size_t capacity;
-  int each;  // messages of each producer
-  int left;  // of them, left for the destructor
-};
+  int filled;
+} states[] = {{1, 0}, {1, 1}, {2, 0}, {2, 1}, {2, 2}, {3, 1}};
 
-/// Producers try until their messages are in; consumers try until together they have all but `left`.
-template <class Traits, int Producers, int Consumers>
-struct producers_and_consumers
-    : scenario<producers_and_consumers<Traits, Producers, Consumers>, Producers + Consumers> {
-  static inline sizes size;
+const bool is_full = std::getenv("MILLRACE_FULL") != nullptr;
+const std::string tries[] = {"try_push", "try_pop", "push_2", "pop_2", "push_3", "pop_3"};
 
-  box<mpmc_ring<message, Traits>> ring;
-  journal log;
-  int to_take = Producers * size.each - size.left;
-
-  void before() { ring.make(size.capacity); }
-
-  void thread(unsigned index) {
-    if (index < Producers) {
-      for (int i = 0; i < size.each; ++i) push(static_cast<int>(index) * size.each + i);
-    } else {
-      while (to_take > 0) {
-        --to_take;
-        pop();
-      }
-    }
-  }
-
-  void push(int id) {
-    message m(id);
-    log.began_push(id);
-    while (!ring->try_push(std::move(m))) {
-      RL_ASSERT(m.id() == id);  // untouched
-      Traits::yield();
-    }
-    log.pushed(id);
-  }
-
-  void pop() {
-    const int began = log.now();
-    std::optional<message> m;
-    while (!(m = ring->try_pop())) Traits::yield();
-    log.popped(m->id(), began);
-  }
-
-  void after() {
-    RL_ASSERT(ring->size_approx() == static_cast<std::size_t>(size.left));
-    RL_ASSERT(message::alive == size.left);
-    if (size.left == 0) {
-      log.check();
-      RL_ASSERT(!ring->try_pop());
-    }
-    ring.destroy();
-    RL_ASSERT(message::alive == 0);
-  }
-};
-
-/// Two pushes and two pops that try once: what fails leaves the message where it was.
+/// Every call that tries, beside every other: nothing in them loops, so all schedules can be searched.
 template <class Traits>
-struct single_tries : scenario<single_tries<Traits>, 3> {
-  static inline std::size_t capacity;
-
-  box<mpmc_ring<message, Traits>> ring;
-  journal log;
-
-  void before() { ring.make(capacity); }
-
-  void thread(unsigned index) {
-    if (index < 2) {
-      const int id = static_cast<int>(index);
-      message m(id);
-      log.began_push(id);
-      if (ring->try_push(std::move(m))) {
-        log.pushed(id);
-      } else {
-        RL_ASSERT(m.id() == id);
-        RL_ASSERT(capacity == 1);
-        log.returned(id);
+void pairs() {
+  for (const auto state : states) {
+    for (const std::string& a : tries) {
+      for (const std::string& b : tries) {
+        if (a > b) continue;
+        const bool is_long = a == "pop_3" && b == "push_3";
+        run<Traits, 2>(a + " | " + b, state.capacity, state.filled,
+                       {is_long && !is_full ? 3u : without_bound, 0});
       }
-    } else {
-      take();
-      take();
     }
   }
+}
 
-  bool take() {
-    const int began = log.now();
-    message m(-1);
-    if (!ring->try_pop(m)) return false;
-    log.popped(m.id(), began);
-    return true;
-  }
-
-  void after() {
-    while (take()) {
+/// Every three of them.
+void triples() {
+  for (const auto state : states) {
+    for (const std::string& a : tries) {
+      for (const std::string& b : tries) {
+        for (const std::string& c : tries) {
+          if (a > b || b > c) continue;
+          const bool singles = a[0] == 't' && b[0] == 't' && c[0] == 't';
+          run<tiny_traits, 3>(a + " | " + b + " | " + c, state.capacity, state.filled,
+                              {is_full && singles && state.capacity == 1 ? without_bound : 2u, 0});
+        }
+      }
     }
-    log.check();
-    ring.destroy();
-    RL_ASSERT(message::alive == 0);
   }
-};
+}
 
-template <class Traits, int Producers, int Consumers>
-void stream(const char* name, sizes size, search depth) {
-  producers_and_consumers<Traits, Producers, Consumers>::size = size;
-  check<producers_and_consumers<Traits, Producers, Consumers>>(name, depth);
+template <class Traits>
+void scripts() {
+  run<Traits, 2>("push push push | pop pop pop", 1, 0, {3, 20000});
+  run<Traits, 2>("push push push push | pop pop pop pop", 2, 0, {2, 20000});
+  run<Traits, 2>("push push push push | pop pop pop pop", 3, 0, {2, 20000});
+  run<Traits, 2>("push_3 push_3 | pop_3 pop_3", 2, 0, {3, 20000});
+  run<Traits, 2>("push_2 push_2 | pop_3 pop_3", 3, 2, {3, 20000});
+  run<Traits, 3>("push push | push push | pop pop pop pop", 1, 0, {0, 50000});
+  run<Traits, 3>("push push | push push | pop pop pop pop", 2, 0, {1, 20000});
+  run<Traits, 3>("push push | push push | pop pop", 3, 0, {1, 20000}, false);
+  run<Traits, 3>("push push push | pop pop | pop", 1, 0, {1, 20000});
+  run<Traits, 3>("push push push push | pop pop | pop pop", 2, 0, {0, 50000});
+  run<Traits, 3>("push_3 push_3 | push_2 try_push | pop_3 try_pop", 2, 0, {1, 20000}, false);
+  run<Traits, 3>("push push | pop pop | size size", 2, 0, {2, 20000});
+  run<Traits, 4>("push push | push push | pop pop | pop pop", 1, 0, {0, 50000});
+  run<Traits, 4>("push push | push push | pop pop | pop pop", 2, 0, {0, 50000});
+  run<Traits, 4>("push_2 | push_2 | pop_2 | try_pop pop_3", 3, 0, {0, 50000}, false);
 }
 
 template <class Traits>
 void all(const char* tickets) {
   std::printf("%s\n", tickets);
-  stream<Traits, 1, 1>("one to one, capacity 1", {1, 3, 0}, {3, 50000});
-  stream<Traits, 1, 1>("one to one, capacity 2", {2, 4, 0}, {2, 50000});
-  stream<Traits, 1, 1>("one to one, capacity 3", {3, 4, 0}, {2, 50000});
-  stream<Traits, 2, 1>("two to one, capacity 1", {1, 2, 0}, {0, 100000});
-  stream<Traits, 2, 1>("two to one, capacity 2", {2, 2, 0}, {1, 100000});
-  stream<Traits, 2, 1>("two to one, capacity 3, two are left", {3, 2, 2}, {1, 50000});
-  stream<Traits, 1, 2>("one to two, capacity 1", {1, 3, 0}, {1, 100000});
-  stream<Traits, 1, 2>("one to two, capacity 2", {2, 4, 0}, {0, 100000});
-  stream<Traits, 2, 2>("two to two, capacity 1", {1, 2, 0}, {0, 100000});
-  stream<Traits, 2, 2>("two to two, capacity 2", {2, 2, 0}, {0, 100000});
-  stream<Traits, 2, 2>("two to two, capacity 3", {3, 2, 0}, {0, 100000});
-  for (const std::size_t capacity : {1, 2}) {
-    single_tries<Traits>::capacity = capacity;
-    check<single_tries<Traits>>("a failed try leaves the message alone", {2, 50000});
-  }
+  scripts<Traits>();
+  pairs<Traits>();
 }
 
 }  // namespace
@@ -146,5 +93,6 @@ void all(const char* tickets) {
 int main() {
   all<model_traits>("full-width tickets");
   all<tiny_traits>("8-bit tickets that wrap around");
+  triples();
   return result();
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// Operations of bounded_queue that sleep, under every schedule: who sleeps is woken, once; a message
-// that was pushed is delivered, once, or left, or handed back; and whoever is woken may destroy the
-// queue, its waiter, or both. A lost wake-up is a deadlock, which the checker reports.
+// Operations of bounded_queue, asleep and awake, under every schedule: some order of them explains what
+// they said; who sleeps is woken, once; each message is delivered, once, or handed back; and whoever is
+// woken may destroy the queue, its waiter, or both. A lost wake-up is a deadlock, which the checker
+// reports.
 
-#include <support/model.hpp>
+#include <model/history.hpp>
+
+#include <string>
 
 #include <millrace/queue/bounded_queue.hpp>
 
@@ -13,457 +16,272 @@ namespace {
 using namespace millrace;
 using namespace millrace::model;
 
-/// What all scenarios share: a queue that holds `filled` messages (ids from 0) when they start.
-template <class Derived, int Threads, class Traits = model_traits>
-struct with_queue : scenario<Derived, Threads> {
-  using queue_type = bounded_queue<message, Traits>;
-  using sleeper_type = sleeper<Traits>;
+/// What a thread of a script calls; one with a ~ takes itself back if it has to sleep.
+constexpr const char* words[] = {"push", "try_push", "push~",   "pop",      "try_pop",
+                                 "pop~", "close",    "drained", "drained~", "close_and_drain"};
+enum class word { push, try_push, push_back, pop, try_pop, pop_back, close, drained, drained_back, drain };
 
-  box<queue_type> queue;
-  bool destroyed = false;
-  journal log;
-  int closes = 0;
+/// A queue of `capacity` that holds `filled` messages when the threads begin. When all that have not
+/// ended sleep, whoever notices closes the queue and empties it: so each script comes to its end.
+template <class Traits, int Threads>
+struct calls : scenario<calls<Traits, Threads>, Threads> {
+  using history_type = model::history;
+  static inline std::size_t capacity;
+  static inline int filled;
+  static inline script<word, Threads> what;
 
-  void fill(std::size_t capacity, int filled) {
+  box<bounded_queue<message, Traits>> queue;
+  history_type log;
+  sleeper<Traits>* asleep[Threads] = {};
+  bool ended[Threads] = {};
+
+  void before() {
     queue.make(capacity);
-    for (int id = 0; id < filled; ++id) {
-      log.began_push(id);
-      RL_ASSERT(queue->try_push(message(id)) == op_status::ok);
-      log.pushed(id);
+    for (int id = 0; id < filled; ++id) try_push(id);
+  }
+
+  void thread(unsigned index) {
+    what.run(index, [&](word call, int n) { make(call, filled + n); });
+    ended[index] = true;
+    nobody_stays();
+  }
+
+  void make(word call, int id) {
+    switch (call) {
+      case word::push:
+        push(id, false);
+        break;
+      case word::try_push:
+        try_push(id);
+        break;
+      case word::push_back:
+        push(id, true);
+        break;
+      case word::pop:
+        pop(false);
+        break;
+      case word::try_pop:
+        try_pop();
+        break;
+      case word::pop_back:
+        pop(true);
+        break;
+      case word::close:
+        close();
+        break;
+      case word::drained:
+        drained(false);
+        break;
+      case word::drained_back:
+        drained(true);
+        break;
+      case word::drain:
+        close_and_drain();
+        break;
     }
   }
 
-  op_status push(int id) {
-    log.began_push(id);
-    push_result<message> r = queue->push(message(id)).wait();
-    finish(id, r);
-    return r.status();
-  }
-  void finish(int id, push_result<message>& r) {
-    RL_ASSERT(r.returned() == !r);
-    if (r) {
-      log.pushed(id);
-    } else {
-      RL_ASSERT(r.value().id() == id);
-      log.returned(id);
-    }
-  }
-
-  op_status try_push(int id) {
-    message m(id);
-    log.began_push(id);
-    const op_status status = queue->try_push(std::move(m));
-    if (status == op_status::ok) {
-      log.pushed(id);
-    } else {
-      RL_ASSERT(m.id() == id);
-      log.returned(id);
-    }
-    return status;
-  }
-
-  /// The id, or -1.
-  int pop() {
-    const int began = log.now();
-    return finish(queue->pop().wait(), began);
-  }
-  int try_pop() {
-    const int began = log.now();
-    return finish(queue->try_pop(), began);
-  }
-  int finish(const pop_result<message>& m, int began) {
-    if (!m) {
-      RL_ASSERT(m.status() == op_status::closed || m.status() == op_status::empty);
-      return -1;
-    }
-    RL_ASSERT(m.status() == op_status::ok);
-    const int id = m->id();
-    log.popped(id, began);
-    return id;
-  }
-
-  bool close() {
-    const bool did = queue->close();
-    RL_ASSERT(queue->is_closed());
-    closes += did;
+  /// False: it was taken back.
+  template <class Operation>
+  bool completes(Operation& step, bool takes_back, int call) {
+    const bool did = sleeps_through(step, takes_back);
+    log.end(call);
     return did;
   }
+  template <class Operation>
+  bool sleeps_through(Operation& step, bool takes_back) {
+    if (step.attempt_fast()) return true;
+    sleeper<Traits> w;
+    if (step.attempt(&w) != detail::progress::parked) {
+      RL_ASSERT(w.wakes() == 0);
+      return true;
+    }
+    if (takes_back) {
+      if (step.withdraw(w)) {
+        RL_ASSERT(!step.withdraw(w));
+        RL_ASSERT(w.wakes() == 0);
+        return false;
+      }
+      w.block();  // for somebody is completing it
+    } else {
+      asleep[rl::ctx().current_thread()] = &w;
+      nobody_stays();
+      w.block();
+      asleep[rl::ctx().current_thread()] = nullptr;
+    }
+    RL_ASSERT(w.wakes() == 1);
+    RL_ASSERT(!step.withdraw(w));
+    return true;
+  }
 
-  void destroy() {
-    queue.destroy();
-    destroyed = true;
+  void nobody_stays() {
+    bool some = false;
+    for (int t = 0; t < Threads; ++t) {
+      const bool sleeps = asleep[t] != nullptr && asleep[t]->wakes() == 0;
+      if (!ended[t] && !sleeps) return;
+      some |= sleeps;
+    }
+    if (!some) return;
+    close();
+    while (pop(false)) {
+    }
+  }
+
+  void push(int id, bool takes_back) {
+    const int call = log.begin();
+    auto step = detail::operation_access::take_step(queue->push(message(id)));
+    if (!completes(step, takes_back, call)) {
+      RL_ASSERT(step.message().id() == id);
+      return;
+    }
+    push_result<message> r = step.take_result();
+    RL_ASSERT(r.status() == op_status::ok || r.status() == op_status::closed);
+    RL_ASSERT(r.returned() == !r);
+    if (!r) RL_ASSERT(r.value().id() == id);
+    log.tell(call, history_type::push, r.status(), id);
+  }
+
+  void try_push(int id) {
+    const int call = log.begin();
+    message m(id);
+    const op_status status = queue->try_push(std::move(m));
+    log.end(call);
+    if (status != op_status::ok) RL_ASSERT(m.id() == id);
+    log.tell(call, history_type::push, status, id);
+  }
+
+  bool pop(bool takes_back) {
+    const int call = log.begin();
+    auto step = detail::operation_access::take_step(queue->pop());
+    if (!completes(step, takes_back, call)) return false;
+    const pop_result<message> m = step.take_result();
+    RL_ASSERT(m.status() == op_status::ok || m.status() == op_status::closed);
+    log.tell(call, history_type::pop, m.status(), m ? m->id() : -1);
+    return static_cast<bool>(m);
+  }
+
+  bool try_pop() {
+    const int call = log.begin();
+    const pop_result<message> m = queue->try_pop();
+    log.end(call);
+    log.tell(call, history_type::pop, m.status(), m ? m->id() : -1);
+    return static_cast<bool>(m);
+  }
+
+  void close() {
+    const int call = log.begin();
+    const bool did = queue->close();
+    log.end(call);
+    RL_ASSERT(queue->is_closed());
+    log.tell(call, history_type::close, did ? op_status::ok : op_status::closed);
+  }
+
+  void drained(bool takes_back) {
+    const int call = log.begin();
+    auto step = detail::operation_access::take_step(queue->drained());
+    if (!completes(step, takes_back, call)) return;
+    RL_ASSERT(step.take_result() == op_status::ok);
+    log.tell(call, history_type::drained, op_status::ok);
+  }
+
+  /// As close(), and a pop() for each message.
+  struct sink {
+    using difference_type = std::ptrdiff_t;
+    history_type& log;
+    int& pop;
+    sink& operator*() { return *this; }
+    sink& operator++() { return *this; }
+    void operator=(message&& m) {
+      log.end(pop);
+      log.tell(pop, history_type::pop, op_status::ok, m.id());
+      pop = log.begin();
+    }
+  };
+  void close_and_drain() {
+    const int close = log.begin();
+    int pop = log.begin();
+    queue->close_and_drain(sink{log, pop});
+    log.end(close);
+    log.tell(close, history_type::close, op_status::empty);
+    log.end(pop);
+    log.tell(pop, history_type::pop, op_status::closed);
   }
 
   void after() {
-    if (!destroyed) {
-      while (try_pop() != -1) {
-      }
-      RL_ASSERT(closes == (queue->is_closed() ? 1 : 0));
-      RL_ASSERT(queue->size_approx() == 0);
-      destroy();
-      log.check();
+    while (try_pop()) {
     }
+    RL_ASSERT(queue->size_approx() == 0);
+    queue.destroy();
+    log.check(capacity);
     RL_ASSERT(message::alive == 0);
   }
 };
 
-/// Pushers push `each` messages, poppers pop them all, and sleep where they must.
-template <class Traits, int Pushers, int Poppers>
-struct streams : with_queue<streams<Traits, Pushers, Poppers>, Pushers + Poppers, Traits> {
-  static inline std::size_t capacity;
-  static inline int each;
-  int to_pop = Pushers * each;
+/// What the other scenarios share: a queue that holds `filled` messages (ids from 0) when they start.
+template <class Derived, int Threads>
+struct with_queue : scenario<Derived, Threads> {
+  box<bounded_queue<message, model_traits>> queue;
+  bool destroyed = false;
 
-  void before() { this->fill(capacity, 0); }
-  void thread(unsigned index) {
-    if (index < Pushers) {
-      for (int i = 0; i < each; ++i) {
-        RL_ASSERT(this->push(static_cast<int>(index) * each + i) == op_status::ok);
-      }
-    } else {
-      while (to_pop > 0) {
-        --to_pop;
-        RL_ASSERT(this->pop() != -1);
-      }
-    }
+  void fill(std::size_t capacity, int filled) {
+    queue.make(capacity);
+    for (int id = 0; id < filled; ++id) RL_ASSERT(queue->try_push(message(id)) == op_status::ok);
   }
-};
-
-/// try_pop never says empty, and try_push never says full, because others sleep: two messages are
-/// there and a pusher sleeps, so two tries must both succeed; then there is room for another.
-struct tries_among_sleepers : with_queue<tries_among_sleepers, 3> {
-  void before() { fill(2, 2); }
-  void thread(unsigned index) {
-    if (index == 0) {
-      RL_ASSERT(push(2) == op_status::ok);
-    } else {
-      RL_ASSERT(try_pop() != -1);
-    }
+  void destroy() {
+    queue.destroy();
+    destroyed = true;
   }
   void after() {
-    RL_ASSERT(try_push(3) == op_status::ok);
-    with_queue::after();
+    if (!destroyed) queue.destroy();
+    RL_ASSERT(message::alive == 0);
   }
 };
 
-/// A pop waits; a push and a close race for it.
-template <class Traits>
-struct push_pop_close : with_queue<push_pop_close<Traits>, 3, Traits> {
-  static inline std::size_t capacity;
-  static inline int filled;
-
-  void before() { this->fill(capacity, filled); }
-  void thread(unsigned index) {
-    if (index == 0) {
-      this->push(filled);
-    } else if (index == 1) {
-      const bool all = this->pop() == -1;
-      if (all) RL_ASSERT(this->try_pop() == -1);  // closed and empty: for good
-    } else {
-      RL_ASSERT(this->close());
-    }
-  }
-};
-
-/// Two poppers of an empty queue, or two pushers of a full one: the close sends both home.
-struct close_sends_all_home : with_queue<close_sends_all_home, 3> {
-  static inline int filled;
-
-  void before() { fill(1, filled); }
-  void thread(unsigned index) {
-    if (index == 2) {
-      close();
-    } else if (filled == 0) {
-      RL_ASSERT(pop() == -1);
-    } else {
-      RL_ASSERT(push(static_cast<int>(index) + 1) == op_status::closed);
-    }
-  }
-};
-
-/// Two pushers sleep on a full queue; one pop takes the message, the close hands back the rest.
-struct two_pushers_pop_close : with_queue<two_pushers_pop_close, 4> {
-  void before() { fill(1, 1); }
-  void thread(unsigned index) {
-    if (index < 2) {
-      push(static_cast<int>(index) + 1);
-    } else if (index == 2) {
-      RL_ASSERT(pop() == 0);
-    } else {
-      close();
-    }
-  }
-};
-
-/// Of two closes one did it; when either is over no push gets in.
-struct close_against_close : with_queue<close_against_close, 3> {
-  void before() { fill(1, 0); }
-  void thread(unsigned index) {
-    if (index == 2) {
-      RL_ASSERT(pop() == -1);
-    } else {
-      close();
-      RL_ASSERT(try_push(static_cast<int>(index)) == op_status::closed);
-    }
-  }
-  void after() {
-    RL_ASSERT(closes == 1);
-    with_queue::after();
-  }
-};
-
-/// What close_and_drain does not find was handed back.
-struct drain_against_pushes : with_queue<drain_against_pushes, 3> {
-  struct sink {
-    using difference_type = std::ptrdiff_t;
-    drain_against_pushes* to;
-    sink& operator*() { return *this; }
-    sink& operator++() { return *this; }
-    sink& operator=(message&& m) {
-      to->log.popped(m.id(), to->drain_began);
-      return *this;
-    }
-  };
-  int drain_began = 0;
-
-  void before() { fill(1, 0); }
-  void thread(unsigned index) {
-    if (index < 2) {
-      push(static_cast<int>(index));
-    } else {
-      drain_began = log.now();
-      queue->close_and_drain(sink{this});
-      ++closes;
-    }
-  }
-  void after() {
-    RL_ASSERT(try_pop() == -1);
-    with_queue::after();
-  }
-};
-
-/// drained() ends once the queue is closed and its last message is taken, in whichever order.
-template <class Traits>
-struct drained_at_last : with_queue<drained_at_last<Traits>, 3, Traits> {
-  static inline int filled;
-
-  void before() { this->fill(2, filled); }
-  void thread(unsigned index) {
-    if (index == 0) {
-      RL_ASSERT(this->queue->drained().wait() == op_status::ok);
-      RL_ASSERT(this->queue->is_closed());
-      RL_ASSERT(this->queue->size_approx() == 0);
-    } else if (index == 1) {
-      for (int i = 0; i < filled; ++i) RL_ASSERT(this->pop() == i);
-      if (filled == 0) RL_ASSERT(this->pop() == -1);
-    } else {
-      this->close();
-    }
-  }
-};
-
-/// drained() while a push is handed over, a pusher sleeps, and the queue closes.
-struct drained_with_pusher : with_queue<drained_with_pusher, 4> {
-  void before() { fill(1, 1); }
-  void thread(unsigned index) {
-    if (index == 0) {
-      RL_ASSERT(queue->drained().wait() == op_status::ok);
-    } else if (index == 1) {
-      while (pop() != -1) {
-      }
-    } else if (index == 2) {
-      push(1);
-    } else {
-      close();
-    }
-  }
-};
-
-/// A waiter that parks by hand, and takes itself back: the withdrawal or the completion wins, and the
-/// loser leaves no trace. `Rival` does what would complete it.
-enum class rival { push, pop, close, pop_then_close };
-
-template <class Traits, rival Rival>
-struct withdraw_pop : with_queue<withdraw_pop<Traits, Rival>, 3, Traits> {
-  using queue_type = bounded_queue<message, Traits>;
-
-  void before() { this->fill(1, 0); }
-  void thread(unsigned index) {
-    if (index == 0) {
-      auto step = detail::operation_access::take_step(this->queue->pop());
-      sleeper<Traits> w;
-      const int began = this->log.now();
-      if (step.attempt(&w) == detail::progress::parked) {
-        if (step.withdraw(w)) {
-          RL_ASSERT(!step.withdraw(w));
-          RL_ASSERT(w.wakes() == 0);
-          return;
-        }
-        w.block();
-        RL_ASSERT(w.wakes() == 1);
-      }
-      this->finish(step.take_result(), began);
-    } else if (index == 1) {
-      // This popper came second or first; it gets what the other does not.
-      this->pop();
-    } else if (Rival == rival::push) {
-      RL_ASSERT(this->push(0) == op_status::ok);
-      RL_ASSERT(this->push(1) == op_status::ok);
-    } else {
-      this->close();
-    }
-  }
-};
-
-template <class Traits, rival Rival>
-struct withdraw_push : with_queue<withdraw_push<Traits, Rival>, 3, Traits> {
-  void before() { this->fill(1, 1); }
-  void thread(unsigned index) {
-    if (index == 0) {
-      auto step = detail::operation_access::take_step(this->queue->push(message(1)));
-      sleeper<Traits> w;
-      this->log.began_push(1);
-      if (step.attempt(&w) == detail::progress::parked) {
-        if (step.withdraw(w)) {
-          RL_ASSERT(!step.withdraw(w));
-          RL_ASSERT(w.wakes() == 0);
-          RL_ASSERT(step.message().id() == 1);
-          this->log.returned(1);
-          return;
-        }
-        w.block();
-        RL_ASSERT(w.wakes() == 1);
-      }
-      auto r = step.take_result();
-      this->finish(1, r);
-    } else if (index == 1) {
-      this->push(2);  // sleeps too, before or behind the other
-    } else if (Rival == rival::close) {
-      this->close();
-    } else {
-      RL_ASSERT(this->pop() == 0);
-      if (Rival == rival::pop_then_close) {
-        this->close();
-      } else {
-        RL_ASSERT(this->pop() != -1);  // the second pusher's at the latest
-      }
-    }
-  }
-};
-
-struct withdraw_drained : with_queue<withdraw_drained, 3> {
-  void before() { fill(1, 1); }
-  void thread(unsigned index) {
-    if (index == 0) {
-      auto step = detail::operation_access::take_step(queue->drained());
-      sleeper<model_traits> w;
-      if (step.attempt(&w) == detail::progress::parked) {
-        if (step.withdraw(w)) {
-          RL_ASSERT(!step.withdraw(w));
-          RL_ASSERT(w.wakes() == 0);
-          return;
-        }
-        w.block();
-        RL_ASSERT(w.wakes() == 1);
-      }
-      RL_ASSERT(queue->is_closed());
-    } else if (index == 1) {
-      RL_ASSERT(pop() == 0);
-    } else {
-      close();
-    }
-  }
-};
-
-/// A push that was withdrawn leaves no flag behind that would end drained() before the close.
-struct withdrawn_before_drained : with_queue<withdrawn_before_drained, 3> {
-  void before() { fill(1, 1); }
-  void thread(unsigned index) {
-    if (index == 0) {
-      RL_ASSERT(queue->drained().wait() == op_status::ok);
-      RL_ASSERT(queue->is_closed());
-    } else if (index == 1) {
-      auto step = detail::operation_access::take_step(queue->push(message(1)));
-      sleeper<model_traits> w;
-      log.began_push(1);
-      if (step.attempt(&w) == detail::progress::parked) {
-        if (step.withdraw(w)) return log.returned(1);
-        w.block();
-      }
-      auto r = step.take_result();
-      finish(1, r);
-    } else {
-      RL_ASSERT(pop() == 0);
-      close();
-      while (pop() != -1) {
-      }
-    }
-  }
-};
-
-/// Waiters are served in the order in which they came: who slept before the other began gets the
-/// earlier message.
-struct poppers_in_order : with_queue<poppers_in_order, 3> {
-  int parked_at[2] = {0, 0};
+/// Waiters are served in the order in which they came: a popper that slept before the other began gets
+/// the earlier message; the message of such a pusher comes out first.
+template <bool Pushers>
+struct served_in_order : with_queue<served_in_order<Pushers>, 3> {
+  int now = 0;
   int began_at[2] = {0, 0};
-  int got[2] = {-1, -1};
+  int parked_at[2] = {0, 0};
+  int got[2] = {-1, -1};  // when each message came out, or what each popper got
 
-  void before() { fill(2, 0); }
+  void before() { this->fill(2, Pushers ? 2 : 0); }
   void thread(unsigned index) {
-    if (index == 2) {
-      RL_ASSERT(push(0) == op_status::ok);
-      RL_ASSERT(push(1) == op_status::ok);
+    if (index < 2) {
+      began_at[index] = ++now;
+      if constexpr (Pushers) {
+        auto step = detail::operation_access::take_step(this->queue->push(message(static_cast<int>(index))));
+        complete(step, index);
+        RL_ASSERT(step.take_result());
+      } else {
+        auto step = detail::operation_access::take_step(this->queue->pop());
+        complete(step, index);
+        got[index] = step.take_result()->id();
+      }
       return;
     }
-    auto step = detail::operation_access::take_step(queue->pop());
-    sleeper<model_traits> w;
-    began_at[index] = log.now();
-    if (step.attempt_fast()) {
-    } else if (step.attempt(&w) == detail::progress::parked) {
-      parked_at[index] = log.now();
-      w.block();
+    if constexpr (Pushers) {
+      for (int n = 0; n < 4; ++n) {
+        const int id = this->queue->pop().wait()->id();
+        if (n >= 2) got[id] = n;
+      }
+    } else {
+      for (int id : {0, 1}) RL_ASSERT(this->queue->push(message(id)).wait());
     }
-    got[index] = finish(step.take_result(), began_at[index]);
+  }
+  template <class Step>
+  void complete(Step& step, unsigned index) {
+    sleeper<model_traits> w;
+    if (step.attempt_fast() || step.attempt(&w) != detail::progress::parked) return;
+    parked_at[index] = ++now;
+    w.block();
   }
   void after() {
     for (int a : {0, 1}) {
       if (parked_at[a] != 0 && parked_at[a] < began_at[1 - a]) RL_ASSERT(got[a] < got[1 - a]);
     }
-    with_queue::after();
-  }
-};
-
-/// As poppers_in_order: who slept before the other's push began is in the queue before it.
-struct pushers_in_order : with_queue<pushers_in_order, 3> {
-  int parked_at[2] = {0, 0};
-  int began_at[2] = {0, 0};
-  int out[3] = {-1, -1, -1};
-
-  void before() { fill(1, 1); }
-  void thread(unsigned index) {
-    if (index == 2) {
-      for (int& id : out) id = pop();
-      return;
-    }
-    const int id = static_cast<int>(index) + 1;
-    auto step = detail::operation_access::take_step(queue->push(message(id)));
-    sleeper<model_traits> w;
-    log.began_push(id);
-    began_at[index] = log.now();
-    if (step.attempt_fast()) {
-    } else if (step.attempt(&w) == detail::progress::parked) {
-      parked_at[index] = log.now();
-      w.block();
-    }
-    auto r = step.take_result();
-    finish(id, r);
-  }
-  void after() {
-    RL_ASSERT(out[0] == 0);
-    for (int a : {0, 1}) {
-      if (parked_at[a] != 0 && parked_at[a] < began_at[1 - a]) RL_ASSERT(out[1] == a + 1);
-    }
-    with_queue::after();
+    this->with_queue<served_in_order, 3>::after();
   }
 };
 
@@ -473,7 +291,6 @@ struct destroyed_by_receiver : with_queue<destroyed_by_receiver<Waits>, 2> {
   void before() { this->fill(1, 0); }
   void thread(unsigned index) {
     if (index == 1) {
-      this->log.began_push(0);
       if (Waits) {
         RL_ASSERT(this->queue->push(message(0)).wait());
       } else {
@@ -496,6 +313,48 @@ struct destroyed_by_pusher : with_queue<destroyed_by_pusher, 2> {
     } else {
       RL_ASSERT(queue->pop().wait()->id() == 0);
     }
+  }
+};
+
+/// A coroutine, or a callback, that waits for the last message destroys the queue, and with its end its
+/// waiter, while the push that brought it returns.
+template <bool Coroutine>
+struct destroyed_by_resumed : with_queue<destroyed_by_resumed<Coroutine>, 2> {
+  struct coroutine {
+    struct promise_type {
+      coroutine get_return_object() { return {}; }
+      std::suspend_never initial_suspend() noexcept { return {}; }
+      std::suspend_never final_suspend() noexcept { return {}; }
+      void return_void() {}
+      void unhandled_exception() { std::terminate(); }
+    };
+  };
+  probe before_push;
+
+  static coroutine consume(destroyed_by_resumed& self) {
+    const auto m = co_await self.queue->pop();
+    self.received(m);
+  }
+  void received(const pop_result<message>& m) {
+    RL_ASSERT(m->id() == 0);
+    before_push.read();
+    this->destroy();
+  }
+
+  void before() { this->fill(1, 0); }
+  void thread(unsigned index) {
+    if (index == 1) {
+      before_push.write();
+      RL_ASSERT(this->queue->try_push(message(0)) == op_status::ok);
+    } else if constexpr (Coroutine) {
+      consume(*this);
+    } else {
+      this->queue->pop().start([this](const pop_result<message>& m) { received(m); });
+    }
+  }
+  void after() {
+    RL_ASSERT(this->destroyed);
+    this->with_queue<destroyed_by_resumed, 2>::after();
   }
 };
 
@@ -576,73 +435,126 @@ struct destroyed_over_sleepers : with_queue<destroyed_over_sleepers, 3> {
   }
 };
 
-template <class Traits, int Pushers, int Poppers>
-void stream(const char* name, std::size_t capacity, int each, search depth) {
-  streams<Traits, Pushers, Poppers>::capacity = capacity;
-  streams<Traits, Pushers, Poppers>::each = each;
-  check<streams<Traits, Pushers, Poppers>>(name, depth);
+template <class Traits, int Threads>
+void run(const std::string& text, std::size_t capacity, int filled, search depth) {
+  using scenario = calls<Traits, Threads>;
+  scenario::capacity = capacity;
+  scenario::filled = filled;
+  scenario::what = {text.c_str(), words};
+  check<scenario>((text + ", " + std::to_string(filled) + " of " + std::to_string(capacity)).c_str(), depth);
 }
 
-template <class Traits>
-void close_races(const char* name, std::size_t capacity, int filled, search depth) {
-  push_pop_close<Traits>::capacity = capacity;
-  push_pop_close<Traits>::filled = filled;
-  check<push_pop_close<Traits>>(name, depth);
-}
+const bool is_full = std::getenv("MILLRACE_FULL") != nullptr;
+const unsigned deep = is_full ? 2 : 1;  // preemptions, of three threads that do more than one thing each
 
+constexpr struct {
+  std::size_t capacity;
+  int filled;
+} states[] = {{1, 0}, {1, 1}, {2, 1}};
+
+/// Every call beside every other.
 template <class Traits>
-void all(const char* tickets) {
-  std::printf("%s\n", tickets);
-  stream<Traits, 1, 1>("one to one, capacity 1", 1, 3, {2, 50000});
-  stream<Traits, 1, 1>("one to one, capacity 2", 2, 4, {2, 50000});
-  stream<Traits, 1, 2>("one to two poppers, capacity 1", 1, 3, {1, 50000});
-  stream<Traits, 2, 1>("two pushers to one, capacity 1", 1, 2, {0, 100000});
-  stream<Traits, 2, 1>("two pushers to one, capacity 3", 3, 2, {1, 50000});
-  stream<Traits, 2, 2>("two to two, capacity 1", 1, 2, {0, 100000});
-  close_races<Traits>("push, pop and close", 1, 0, {2, 50000});
-  close_races<Traits>("push, pop and close, full", 1, 1, {2, 50000});
-  for (int filled : {0, 1, 2}) {
-    drained_at_last<Traits>::filled = filled;
-    check<drained_at_last<Traits>>("drained() after the close and the last pop", {1, 50000});
+void pairs() {
+  for (const auto state : states) {
+    for (const std::string a : words) {
+      for (const std::string b : words) {
+        if (a <= b && b != "close_and_drain")
+          run<Traits, 2>(a + " | " + b, state.capacity, state.filled, {3, 0});
+      }
+    }
   }
-  check<withdraw_pop<Traits, rival::push>>("a pop is withdrawn or brings a message", {1, 50000});
-  check<withdraw_pop<Traits, rival::close>>("a pop is withdrawn or closed", {1, 50000});
-  check<withdraw_push<Traits, rival::pop>>("a push is withdrawn or in", {1, 50000});
-  check<withdraw_push<Traits, rival::close>>("a push is withdrawn or closed", {1, 50000});
-  check<withdraw_push<Traits, rival::pop_then_close>>("a push is withdrawn, in or closed",
-                                                      {1, 50000});
+}
+
+/// Every three calls.
+void triples() {
+  for (const auto state : states) {
+    for (const std::string a : words) {
+      for (const std::string b : words) {
+        for (const std::string c : words) {
+          if (a > b || b > c || a == "close_and_drain" || b == "close_and_drain" || c == "close_and_drain")
+            continue;
+          run<model_traits, 3>(a + " | " + b + " | " + c, state.capacity, state.filled, {2, 0});
+        }
+      }
+    }
+  }
+}
+
+void scripts() {
+  const auto two = [](const char* text, std::size_t capacity, int filled, search depth) {
+    run<tiny_traits, 2>(text, capacity, filled, depth);
+  };
+  const auto three = [](const char* text, std::size_t capacity, int filled, search depth) {
+    run<tiny_traits, 3>(text, capacity, filled, depth);
+  };
+  const auto four = [](const char* text, std::size_t capacity, int filled) {
+    run<tiny_traits, 4>(text, capacity, filled, {0, 50000});
+  };
+  two("push push push | pop pop pop", 1, 0, {2, 20000});
+  two("push push push push | pop pop pop pop", 2, 0, {2, 20000});
+  two("push | close_and_drain", 1, 0, {3, 20000});
+  two("push push | close_and_drain", 1, 1, {2, 20000});
+  three("push | pop | close", 1, 0, {2, 20000});
+  three("push | pop | close", 1, 1, {2, 20000});
+  three("push | pop | drained", 1, 1, {2, 20000});
+  three("push | try_pop | try_pop", 2, 2, {2, 20000});
+  three("pop | try_push | try_push", 2, 0, {2, 20000});
+  three("pop | pop | close", 1, 0, {2, 20000});
+  three("push | push | close", 1, 1, {2, 20000});
+  three("pop | close try_push | close try_push", 1, 0, {2, 20000});
+  three("push | push | close_and_drain", 1, 0, {2, 20000});
+  three("push push push | pop | pop pop", 1, 0, {deep, 20000});
+  three("push push | push push | pop pop pop pop", 1, 0, {0, 50000});
+  three("push push | push | pop pop pop", 3, 0, {deep, 20000});
+  three("drained | pop | close", 2, 0, {2, 20000});
+  three("drained | pop | close", 2, 1, {2, 20000});
+  three("drained | pop pop | close", 2, 2, {2, 20000});
+  three("drained | pop | close", 2, 2, {2, 20000});
+  three("drained~ | pop | close", 1, 1, {2, 20000});
+  three("drained~ | drained | close", 1, 0, {2, 20000});
+  three("drained | push~ | pop close pop", 1, 1, {2, 20000});
+  three("pop~ | pop | push push", 1, 0, {deep, 20000});
+  three("pop~ | pop | close", 1, 0, {2, 20000});
+  three("pop~ | pop~ | push", 1, 0, {2, 20000});
+  three("push~ | push | pop pop", 1, 1, {deep, 20000});
+  three("push~ | push | close", 1, 1, {2, 20000});
+  three("push~ | push~ | pop", 1, 1, {2, 20000});
+  three("push~ | push | pop close", 1, 1, {deep, 20000});
+  four("push push | push push | pop pop | pop pop", 1, 0);
+  four("push | push | pop | close", 1, 1);
+  four("push | drained | pop pop | close", 1, 1);
+  four("push~ | drained~ | pop~ | close", 1, 1);
 }
 
 }  // namespace
 
 int main() {
-  all<model_traits>("full-width tickets");
-  all<tiny_traits>("8-bit tickets that wrap around");
-  std::printf("either\n");
-  check<tries_among_sleepers>("a try succeeds although others sleep", {2, 50000});
-  for (int filled : {0, 1}) {
-    close_sends_all_home::filled = filled;
-    check<close_sends_all_home>("close sends all sleepers home", {1, 50000});
-  }
-  check<two_pushers_pop_close>("two pushers, a pop and a close", {0, 100000});
-  check<close_against_close>("one of two closes did it", {1, 50000});
-  check<drain_against_pushes>("close_and_drain against two pushes", {1, 50000});
-  check<drained_with_pusher>("drained() behind a sleeping pusher", {0, 100000});
-  check<withdraw_drained>("drained() is withdrawn or over", {2, 50000});
-  check<withdrawn_before_drained>("a withdrawn push does not end drained()", {2, 50000});
-  check<poppers_in_order>("poppers are served in order", {1, 50000});
-  check<pushers_in_order>("pushers are served in order", {1, 50000});
-  check<destroyed_by_receiver<false>>("the receiver destroys the queue under try_push", {3, 50000});
-  check<destroyed_by_receiver<true>>("the receiver destroys the queue under push", {3, 50000});
-  check<destroyed_by_pusher>("a woken pusher destroys the queue", {3, 50000});
-  check<destroyed_when_closed<hears::pop>>("a pop hears closed, and destroys the queue", {3, 50000});
-  check<destroyed_when_closed<hears::push>>("a push hears closed, and destroys the queue", {3, 50000});
-  check<destroyed_when_closed<hears::is_closed>>("is_closed() hears it too", {3, 50000});
-  check<destroyed_when_closed<hears::drained>>("drained() ends, and destroys the queue", {3, 50000});
-  check<destroyed_when_drained>("drained() destroys the queue after the last pop", {2, 100000});
+  std::printf("the ends of a queue\n");
+  check<served_in_order<false>>("poppers are served in order", {2, 20000});
+  check<served_in_order<true>>("pushers are served in order", {deep, 20000});
+  check<destroyed_by_receiver<false>>("the receiver destroys the queue under try_push", {3, 20000});
+  check<destroyed_by_receiver<true>>("the receiver destroys the queue under push", {3, 20000});
+  check<destroyed_by_pusher>("a woken pusher destroys the queue", {3, 20000});
+  check<destroyed_by_resumed<true>>("a resumed coroutine destroys the queue", {3, 20000});
+  check<destroyed_by_resumed<false>>("a callback destroys the queue", {3, 20000});
+  check<destroyed_when_closed<hears::pop>>("a pop hears closed, and destroys the queue", {3, 20000});
+  check<destroyed_when_closed<hears::push>>("a push hears closed, and destroys the queue", {3, 20000});
+  check<destroyed_when_closed<hears::is_closed>>("is_closed() hears it too", {3, 20000});
+  check<destroyed_when_closed<hears::drained>>("drained() ends, and destroys the queue", {3, 20000});
+  check<destroyed_when_drained>("drained() destroys the queue after the last pop", {2, 20000});
   for (bool closed_before : {false, true}) {
     destroyed_over_sleepers::closed_before = closed_before;
-    check<destroyed_over_sleepers>("the destructor wakes who sleeps", {1, 20000});
+    check<destroyed_over_sleepers>("the destructor wakes who sleeps", {2, 20000});
+  }
+  std::printf("scripts, 8-bit tickets that wrap around\n");
+  scripts();
+  std::printf("pairs, full-width tickets\n");
+  pairs<model_traits>();
+  std::printf("pairs, 8-bit tickets that wrap around\n");
+  pairs<tiny_traits>();
+  if (is_full) {
+    std::printf("triples\n");
+    triples();
   }
   return result();
 }

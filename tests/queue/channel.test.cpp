@@ -17,6 +17,13 @@ struct fake_queue {
   void close() noexcept { ++closed; }
 };
 
+/// A queue that is built from more than a number.
+struct named_queue {
+  named_queue(std::size_t n, std::unique_ptr<int> id) : capacity(n), name(std::move(id)) {}
+  std::size_t capacity;
+  std::unique_ptr<int> name;
+};
+
 using channel = millrace::detail::channel<fake_queue>;
 using end = millrace::detail::channel_end<fake_queue, &channel::producers>;
 
@@ -35,6 +42,12 @@ TEST_CASE("a channel closes its queue once, when the last end of a kind goes") {
     CHECK(shared->queue.closed == 0);
   }
   CHECK(shared->queue.closed == 1);
+}
+
+TEST_CASE("a channel hands its arguments on to its queue") {
+  const millrace::detail::channel<named_queue> shared(3, std::make_unique<int>(7));
+  CHECK(shared.queue.capacity == 3);
+  CHECK(*shared.queue.name == 7);
 }
 
 TEST_CASE("ends may be copied and dropped by many threads") {

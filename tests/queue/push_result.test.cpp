@@ -24,6 +24,7 @@ TEST_CASE("a push result holds the message that was handed back") {
   CHECK(r.status() == op_status::closed);
   REQUIRE(r.returned());
   CHECK(*r.value() == 3);
+  CHECK(*std::as_const(r).value() == 3);
   std::unique_ptr<int> back = std::move(r).value();
   CHECK(*back == 3);
 }

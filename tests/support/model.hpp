@@ -26,6 +26,7 @@
 #include <utility>
 
 #include <millrace/detail/cpu.hpp>
+#include <millrace/detail/pages.hpp>
 
 #include <relacy/relacy.hpp>
 
@@ -224,9 +225,29 @@ inline void pause() {
   if (has_acted[rl::ctx().current_thread()]) model::yield();
 }
 
+/// The memory of one schedule: nothing is used twice in it, so what was freed stays dead.
+class arena {
+ public:
+  static void reset() { used_ = live_ = 0; }
+  static int live() { return live_; }  // blocks
+  static void* take(std::size_t bytes, std::size_t alignment) {
+    used_ = (used_ + alignment - 1) / alignment * alignment + bytes;
+    if (alignment > page || used_ > sizeof bytes_) std::abort();
+    ++live_;
+    return bytes_ + used_ - bytes;
+  }
+  static void put() { --live_; }
+
+ private:
+  static constexpr std::size_t page = 4096;
+  alignas(page) static inline unsigned char bytes_[64 * page];
+  static inline std::size_t used_ = 0;
+  static inline int live_ = 0;
+};
+
 /// Traits for the shipped headers. Rings start at the ticket of operation number `First`: one of 8
-/// bits, 4 of which are flags, counts to 16 operations.
-template <class Ticket, Ticket First>
+/// bits, 4 of which are flags, counts to 16 operations. Segments have so many cells.
+template <class Ticket, Ticket First, std::size_t Cells = 2>
 struct basic_model_traits {
   template <class T>
   using atomic = model::atomic<T>;
@@ -244,11 +265,11 @@ struct basic_model_traits {
     return thread_contexts[rl::ctx().current_thread()];
   }
 
-  static void* allocate(std::size_t bytes, std::size_t alignment) {
-    assert(alignment <= rl::alignment);
-    return rl::ctx().alloc(bytes, false, here());
-  }
-  static void deallocate(void* memory, std::size_t) { rl::ctx().free(memory, false, here()); }
+  static void* allocate(std::size_t bytes, std::size_t alignment) { return arena::take(bytes, alignment); }
+  static void deallocate(void*, std::size_t) noexcept { arena::put(); }
+  static void discard(void*, std::size_t) noexcept {}
+  template <std::size_t>
+  static constexpr std::size_t segment_cells = Cells;
 };
 
 using model_traits = basic_model_traits<std::uint64_t, 0>;
@@ -276,7 +297,7 @@ class message {
  public:
   static inline int alive = 0;
 
-  explicit message(int id) : id_(id) { ++alive; }
+  message(int id) noexcept : id_(id) { ++alive; }  // NOLINT: a message is its id
   message(message&& other) noexcept : id_(std::exchange(other.id_, gone)) {
     other.probe_.write();
     ++alive;
@@ -372,6 +393,8 @@ class journal {
   int time_ = 0;
 };
 
+constexpr unsigned without_bound = ~0u;  // preemptions: all schedules, where nothing loops
+
 /// How far one scenario is searched: all schedules with at most so many preemptions (0: none), and
 /// so many random schedules.
 struct search {
@@ -386,7 +409,9 @@ struct scenario : rl::test_suite<Derived, Threads> {
   scenario() {
     for (auto& context : thread_contexts) context = {};
     message::alive = 0;
+    arena::reset();
   }
+  ~scenario() { RL_ASSERT(arena::live() == 0); }
 };
 
 namespace suite {
@@ -428,9 +453,10 @@ bool run(const char* name, const char* how, rl::scheduler_type_e type, search de
 template <class Scenario>
 void check(const char* name, search depth) {
   if (suite::failures != 0) return;
-  if (depth.preemptions != 0 && !suite::run<Scenario, rl::context_bound_scheduler>(
-                                    name, "all", rl::sched_bound, depth)) {
-    return;
+  if (depth.preemptions == without_bound) {
+    if (!suite::run<Scenario, rl::full_search_scheduler>(name, "all", rl::sched_full, depth)) return;
+  } else if (depth.preemptions != 0) {
+    if (!suite::run<Scenario, rl::context_bound_scheduler>(name, "all", rl::sched_bound, depth)) return;
   }
   if (depth.random != 0) {
     suite::run<Scenario, rl::random_scheduler>(name, "random", rl::sched_random, depth);

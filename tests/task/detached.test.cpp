@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include <millrace/task/resume_on.hpp>
+
 #include "support/catch.hpp"
 #include "support/counted.hpp"
 #include "support/gate.hpp"
@@ -32,6 +34,12 @@ detached pass(gate& at, millrace::executor_ref& seen) {
 }
 
 detached hold(counted) { co_return; }
+
+detached move_to(support::manual_executor& there, gate& at, millrace::executor_ref& seen) {
+  co_await millrace::resume_on(there);
+  (void)co_await at.pass();
+  seen = support::here();
+}
 
 }  // namespace
 
@@ -70,4 +78,19 @@ TEST_CASE("a detached coroutine waits for its executor, to start and to go on") 
   CHECK(home.run_one());
   CHECK(e.reports == 1);
   CHECK(seen == millrace::executor_ref(home));
+}
+
+TEST_CASE("a detached coroutine that moved belongs to its new executor") {
+  gate g;
+  end e;
+  support::manual_executor there;
+  millrace::executor_ref seen;
+  move_to(there, g, seen).start({}, &end::report, &e);
+  CHECK_FALSE(g.somebody_waits());
+  CHECK(there.run_one());
+  g.open();
+  CHECK(e.reports == 0);
+  CHECK(there.run_one());
+  CHECK(e.reports == 1);
+  CHECK(seen == millrace::executor_ref(there));
 }

@@ -20,6 +20,7 @@
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/counted.hpp"
+#include "support/foreign_task.hpp"
 #include "support/gate.hpp"
 #include "support/here.hpp"
 #include "support/manual_executor.hpp"
@@ -33,6 +34,11 @@ using millrace::sync_wait;
 using millrace::task;
 using support::counted;
 using support::gate;
+
+support::foreign_task note_joined(scope& work, bool& joined) {
+  co_await work.join();
+  joined = true;
+}
 
 task<> note_executor(executor_ref& seen) {
   seen = support::here();
@@ -202,6 +208,23 @@ TEST_CASE("ten thousand children run once each") {
 TEST_CASE("a scope may go as soon as it is joined") {
   millrace::thread_pool pool(2);
   CHECK(sync_wait(scopes_one_by_one(pool, 5000)) == 10'000);
+}
+
+TEST_CASE("a frame that is destroyed while it joins takes its wait back") {
+  gate g;
+  int sum = 0;
+  bool joined = false;
+  scope work;
+  work.spawn(pass(g, counted(1), sum));
+  {
+    const support::foreign_task waits = note_joined(work, joined);
+    waits.start();
+    CHECK_FALSE(waits.done());
+  }
+  g.open();
+  work.join().wait();
+  CHECK(sum == 1);
+  CHECK_FALSE(joined);
 }
 
 TEST_CASE("a spawn without memory throws, and the scope is as it was") {

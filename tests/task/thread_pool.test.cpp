@@ -4,15 +4,19 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <deque>
+#include <functional>
 #include <future>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/here.hpp"
 
@@ -282,4 +286,68 @@ TEST_CASE("a pool without work uses little of the processor") {
   std::this_thread::sleep_for(200ms);
   const double used = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
   CHECK(used < 0.2 * 0.2);
+}
+
+namespace {
+
+/// Lets something happen at the moment when a worker says that it goes to sleep.
+struct about_to_sleep : millrace::default_traits {
+  static constexpr std::uint64_t goes_to_sleep = (std::uint64_t{1} << 32) - 1;
+  static inline std::function<void()> before;
+  static inline std::function<void()> after;
+
+  static void once(std::function<void()>& hook) {
+    if (hook) std::exchange(hook, nullptr)();
+  }
+
+  template <class T>
+  struct atomic : std::atomic<T> {
+    using std::atomic<T>::atomic;
+    T fetch_add(T n, std::memory_order order) noexcept {
+      if (n != static_cast<T>(goes_to_sleep)) return std::atomic<T>::fetch_add(n, order);
+      once(before);
+      const T old = std::atomic<T>::fetch_add(n, order);
+      once(after);
+      return old;
+    }
+  };
+};
+
+}  // namespace
+
+TEST_CASE("work that comes while its worker goes to sleep is done at once") {
+  millrace::basic_thread_pool<about_to_sleep> pool(1);
+  auto* const before = &about_to_sleep::before;
+  auto* const after = &about_to_sleep::after;
+  for (auto* const moment : {before, after, before, after}) {
+    std::promise<void> done;
+    call late([&] { done.set_value(); });
+    call first([&] { *moment = [&] { pool.post(late); }; });
+    pool.post(first);
+    done.get_future().wait();
+    CHECK_FALSE(*moment);
+
+    // By now it sleeps in earnest, and wakes for the next work.
+    const auto until = std::chrono::steady_clock::now() + 1ms;
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    std::promise<void> woken;
+    call next([&] { woken.set_value(); });
+    pool.post(next);
+    woken.get_future().wait();
+  }
+}
+
+TEST_CASE("a pool that cannot start all its threads throws, and has ended those that it started") {
+  if (!support::counts_allocations) return;
+  std::size_t k = 0;
+  for (bool made = false; !made; ++k) {
+    const support::failing_allocations later(k);
+    try {
+      const thread_pool pool(3);
+      made = true;
+    } catch (const std::bad_alloc&) {
+    }
+  }
+  CHECK(k >= 5);  // one allocation for the pool, at least one for each thread
 }

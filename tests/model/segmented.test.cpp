@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// segmented_queue under every schedule: some order of the calls explains what they said, each message comes
+// out once, and an allocation that fails changes nothing; with segments of one cell and of two, which are
+// used again within the scenario, and tickets that pass the end of 64 bits.
+
+#include <model/lockfree_calls.hpp>
+
+#include <millrace/lockfree/segmented_queue.hpp>
+
+namespace {
+
+using namespace millrace;
+using namespace millrace::model;
+
+template <std::size_t Cells>
+using traits = basic_model_traits<std::uint64_t, 0, Cells>;
+template <std::size_t Cells>
+using wrapping_traits = basic_model_traits<std::uint64_t, (std::uint64_t{1} << 60) - 2, Cells>;
+
+/// The allocations of a schedule fail, but for the first few.
+template <std::size_t Cells>
+struct failing_traits : wrapping_traits<Cells> {
+  static inline int succeed;
+  static void* allocate(std::size_t bytes, std::size_t alignment) {
+    if (arena::live() == succeed) throw std::bad_alloc();
+    return wrapping_traits<Cells>::allocate(bytes, alignment);
+  }
+};
+
+template <class Traits, int Threads>
+void run(const std::string& text, int turned, int filled, search depth, bool drains = true) {
+  using scenario = lockfree_calls<segmented_queue<message, Traits>, Threads>;
+  scenario::turned = turned;
+  scenario::filled = filled;
+  scenario::drains = drains;
+  scenario::most_blocks = [](std::size_t longest) {  // each thread may have a segment in its hand
+    constexpr std::size_t cells = Traits::template segment_cells<0>;
+    return static_cast<int>((longest + cells - 1) / cells) + 3 + Threads;
+  };
+  scenario::what = {text.c_str(), lockfree_words};
+  check<scenario>((text + ", " + std::to_string(filled) + " after " + std::to_string(turned)).c_str(), depth);
+}
+
+const bool is_full = std::getenv("MILLRACE_FULL") != nullptr;
+const search two_threads{is_full ? 4u : 3u, 0};
+const search two_with_batches{is_full ? 3u : 2u, 0};
+const search three_threads{2, 0};
+
+constexpr struct {
+  int turned, filled;
+} states[] = {{0, 0}, {0, 1}, {1, 1}, {1, 2}, {0, 3}};
+
+/// Every call beside every other; and every three of those that move one message.
+template <class Traits>
+void pairs_and_triples() {
+  const std::string tries[] = {"try_push", "try_pop", "turn", "push_2", "pop_2", "push_3", "pop_3"};
+  for (const auto state : states) {
+    for (int i = 0; i < 7; ++i) {
+      for (int j = i; j < 7; ++j) {
+        run<Traits, 2>(tries[i] + " | " + tries[j], state.turned, state.filled,
+                       j < 3 ? two_threads : two_with_batches);
+        for (int k = j; k < 2; ++k) {
+          run<Traits, 3>(tries[i] + " | " + tries[j] + " | " + tries[k], state.turned, state.filled,
+                         three_threads);
+        }
+      }
+    }
+  }
+}
+
+/// Segments that are used three times, while some thread has read what they were, or reads it yet.
+template <class Traits>
+void late() {
+  const search turns{2, is_full ? 50000u : 1000u};
+  for (const int filled : {0, 1, 2}) {
+    for (const std::string who : {"try_push", "try_pop", "push_2", "pop_2"}) {
+      run<Traits, 2>("late " + who + " | turn turn turn turn", 0, filled, {2, is_full ? 50000u : 4000u});
+      run<Traits, 2>(who + " | turn turn turn turn", 0, filled, turns);
+    }
+  }
+  run<Traits, 2>("size size | turn turn turn turn", 0, 1, turns);
+  // Segments that were used before: their marks have turned over.
+  for (const int turned : {4, 8}) {
+    run<Traits, 2>("try_pop | turn turn turn", turned, 1, turns);
+    run<Traits, 2>("pop_2 | turn turn turn", turned, 2, turns);
+  }
+  run<Traits, 2>("turn turn | turn turn", 0, 0, turns);
+  run<Traits, 2>("turn | turn", 12, 0, turns);
+  run<Traits, 2>("turn turn | turn turn", 1, 1, turns);
+  run<Traits, 2>("push push push push | pop pop pop pop", 0, 0, turns);
+  run<Traits, 2>("push_3 push_2 | pop_2 pop_3", 0, 1, turns);
+}
+
+template <class Traits>
+void many() {
+  const search some{0, is_full ? 500000u : 20000u};
+  run<Traits, 3>("turn turn | turn turn | turn turn", 0, 0, some);
+  run<Traits, 3>("try_push turn | try_pop turn | size turn size turn", 1, 1, some);
+  run<Traits, 3>("push push push | push_3 | pop pop_2 pop_3", 0, 0, some);
+  run<Traits, 3>("push_3 | pop_2 pop_2 | pop_2 pop_2", 0, 2, some, false);
+  run<Traits, 4>("push push | push push | pop pop | pop pop", 0, 0, some);
+  run<Traits, 4>("push_2 push | turn turn | pop_3 | try_pop turn", 0, 1, some, false);
+}
+
+/// Memory ends in the middle of a push.
+template <class Traits>
+void failing() {
+  for (const int succeed : {1, 2, 3}) {
+    Traits::succeed = succeed;
+    run<Traits, 2>("try_push try_push | try_pop try_pop", 0, 0, two_with_batches);
+    run<Traits, 2>("push_3 | turn turn", 0, 0, two_with_batches);
+    run<Traits, 3>("push_2 try_push | push_2 try_push | pop_2 pop_2", 0, 0, {0, 20000}, false);
+  }
+}
+
+}  // namespace
+
+int main() {
+  std::printf("segments that are used again, of 1 cell and of 2\n");
+  late<wrapping_traits<1>>();
+  late<traits<2>>();
+  std::printf("allocations that fail\n");
+  failing<failing_traits<1>>();
+  failing<failing_traits<2>>();
+  std::printf("each call beside each other, segments of 1 cell\n");
+  pairs_and_triples<wrapping_traits<1>>();
+  std::printf("each call beside each other, segments of 2 cells\n");
+  pairs_and_triples<wrapping_traits<2>>();
+  std::printf("many calls\n");
+  many<traits<1>>();
+  many<traits<2>>();
+  return result();
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// The edges of headers that the model checker does not reach: what one thread writes plainly, another
+// reads after the step that is to carry it. Only ThreadSanitizer can tell whether it did. (Not in locals:
+// clang does not watch those of which it thinks that nobody else sees them.)
+
+#include <atomic>
+#include <coroutine>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <millrace/queue/bounded_queue.hpp>
+#include <millrace/queue/make_channel.hpp>
+#include <millrace/task/run_loop.hpp>
+#include <millrace/task/sync_wait.hpp>
+#include <millrace/task/when_all.hpp>
+#include <millrace/wait/work_item.hpp>
+
+#include "support/catch.hpp"
+
+namespace {
+
+/// An executor with one thread.
+class runner {
+ public:
+  runner() : thread_([this] { loop_.run(); }) {}
+  ~runner() {
+    loop_.finish();
+    thread_.join();
+  }
+  millrace::run_loop& loop() { return loop_; }
+
+ private:
+  millrace::run_loop loop_;
+  std::thread thread_;
+};
+
+struct signal : millrace::work_item {
+  std::atomic<bool> given{false};
+  signal() {
+    this->run = [](millrace::work_item* self) noexcept {
+      static_cast<signal*>(self)->given.store(true, std::memory_order_relaxed);
+    };
+  }
+};
+
+/// An awaitable whose awaiter has ended on another thread before it has suspended on its own. What lets the
+/// latter go on orders nothing.
+class ends_elsewhere {
+ public:
+  ends_elsewhere(millrace::run_loop& loop, signal& after) : loop_(loop), after_(after) {}
+
+  struct awaiter : millrace::work_item {
+    millrace::run_loop& loop;
+    signal& after;
+    std::coroutine_handle<> coroutine;
+
+    awaiter(millrace::run_loop& l, signal& a) : loop(l), after(a) {}
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> handle) noexcept {
+      coroutine = handle;
+      this->run = [](millrace::work_item* self) noexcept { static_cast<awaiter*>(self)->coroutine.resume(); };
+      millrace::run_loop& there = loop;
+      signal& ended = after;
+      there.post(*this);  // *this may be gone from here on
+      there.post(ended);
+      while (!ended.given.load(std::memory_order_relaxed)) std::this_thread::yield();
+    }
+    int await_resume() const noexcept { return 1; }
+  };
+  awaiter operator co_await() const noexcept { return awaiter(loop_, after_); }
+
+ private:
+  millrace::run_loop& loop_;
+  signal& after_;
+};
+
+}  // namespace
+
+TEST_CASE("who hears that the last end is gone sees what went before each") {
+  for (int round = 0; round < 200; ++round) {
+    constexpr int ends = 3;
+    std::vector<int> written(ends);
+    auto channel = millrace::make_channel<int>(1);
+    std::atomic<bool> go{false};  // for dropping ours, a count of owners, would carry what came before
+    std::vector<std::thread> threads;
+    for (int& mine : written) {
+      threads.emplace_back([&mine, &go, tx = channel.tx]() mutable {
+        while (!go.load(std::memory_order_acquire)) std::this_thread::yield();
+        mine = 1;
+        {
+          const auto gone = std::move(tx);
+        }
+      });
+    }
+    {
+      const auto gone = std::move(channel.tx);
+    }
+    go.store(true, std::memory_order_release);
+    CHECK(channel.rx.pop().wait().status() == millrace::op_status::closed);
+    int sum = 0;
+    for (const int& each : written) sum += each;
+    for (std::thread& t : threads) t.join();
+    CHECK(sum == ends);
+  }
+}
+
+TEST_CASE("who awaits all sees what each of them left, wherever it ended") {
+  runner a;
+  runner b;
+  int sum = 0;
+  for (int round = 0; round < 200; ++round) {
+    millrace::bounded_queue<int> one(1);
+    millrace::bounded_queue<int> two(1);
+    int pushed = 0;
+    std::thread pusher([&] {
+      pushed += one.push(1).wait().status() == millrace::op_status::ok;
+      pushed += two.push(2).wait().status() == millrace::op_status::ok;
+    });
+    const auto [x, y] =
+        millrace::sync_wait(millrace::when_all(one.pop().on(a.loop()), two.pop().on(b.loop())));
+    sum += *x + *y;
+    pusher.join();
+    CHECK(pushed == 2);
+  }
+  CHECK(sum == 200 * 3);
+}
+
+TEST_CASE("who awaits all sees what they left, too, where they have ended before it suspends") {
+  std::vector<signal> signals(200);
+  runner elsewhere;
+  int sum = 0;
+  for (signal& after : signals) {
+    const auto [x] = millrace::sync_wait(millrace::when_all(ends_elsewhere(elsewhere.loop(), after)));
+    sum += x;
+  }
+  CHECK(sum == 200);
+}
