@@ -31,7 +31,6 @@ void run(const std::string& text, std::size_t capacity, int turned, int filled, 
                   depth);
 }
 
-const bool is_full = std::getenv("MILLRACE_FULL") != nullptr;
 
 constexpr struct {
   std::size_t capacity;
@@ -42,8 +41,8 @@ constexpr struct {
 /// Every push beside every pop: nothing in them loops, so all schedules can be searched.
 template <class Traits>
 void pairs() {
-  const search two_each{is_full ? without_bound : 3, 0};
-  const search with_size{is_full ? without_bound : 2, 0};
+  const search two_each{3, 0};
+  const search with_size{2, 0};
   for (const auto s : states) {
     const auto two = [&](const std::string& text, search depth) {
       run<Traits, 2>(text, s.capacity, s.turned, s.filled, depth);
@@ -61,7 +60,7 @@ void pairs() {
 
 template <class Traits>
 void scripts() {
-  const search depth{is_full ? 4u : 2u, 20000};
+  const search depth{2u, 20000};
   run<Traits, 2>("push push push | pop pop pop", 1, 0, 0, {3, 20000});
   run<Traits, 2>("push push push push | pop pop pop pop", 2, 0, 0, depth);
   run<Traits, 2>("push push push push | pop pop pop pop", 3, 1, 2, depth);

@@ -137,7 +137,7 @@ struct calls : scenario<calls<Traits, Threads>, Threads> {
     push_result<message> r = step.take_result();
     RL_ASSERT(r.status() == op_status::ok || r.status() == op_status::closed);
     RL_ASSERT(r.returned() == !r);
-    if (!r) RL_ASSERT(r.value().id() == id);
+    if (!r) RL_ASSERT(r.value().id() == id && queue->is_closed());
     log.tell(call, history_type::push, r.status(), id);
   }
 
@@ -155,7 +155,7 @@ struct calls : scenario<calls<Traits, Threads>, Threads> {
     auto step = detail::operation_access::take_step(queue->pop());
     if (!completes(step, takes_back, call)) return false;
     const pop_result<message> m = step.take_result();
-    RL_ASSERT(m.status() == op_status::ok || m.status() == op_status::closed);
+    RL_ASSERT(m || (m.status() == op_status::closed && queue->is_closed()));
     log.tell(call, history_type::pop, m.status(), m ? m->id() : -1);
     return static_cast<bool>(m);
   }
@@ -181,6 +181,7 @@ struct calls : scenario<calls<Traits, Threads>, Threads> {
     auto step = detail::operation_access::take_step(queue->drained());
     if (!completes(step, takes_back, call)) return;
     RL_ASSERT(step.take_result() == op_status::ok);
+    RL_ASSERT(queue->is_closed());
     log.tell(call, history_type::drained, op_status::ok);
   }
 
