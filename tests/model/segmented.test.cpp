@@ -156,9 +156,9 @@ void failing() {
 
 int main() {
   std::printf("segments that are used again, of 1 cell and of 2\n");
-  check<marked_before_taken<1>>("an unused segment is given back, then used", {without_bound, 0});
-  check<marked_before_taken<2>>("a segment is used for the second time", {without_bound, 0});
-  check<marked_before_taken<3>>("a segment is used for the third time", {without_bound, 0});
+  check<marked_before_taken<1>>("an unused segment is given back, then used", {3, 2000});
+  check<marked_before_taken<2>>("a segment is used for the second time", {3, 2000});
+  check<marked_before_taken<3>>("a segment is used for the third time", {3, 2000});
   late<wrapping_traits<1>>();
   late<wrapping_traits<2>>();
   std::printf("allocations that fail\n");

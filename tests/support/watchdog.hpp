@@ -29,24 +29,20 @@ class alignas(64) pulse {
   std::atomic<std::uint64_t> beats_{0};
 };
 
-/// Whether a count has stood still for too long.
+/// Whether a count has stood still for too long: for so many looks at it in a row. Looks and not a clock,
+/// because a program that was suspended has made no progress in that time either.
 class stillness {
  public:
-  using clock = std::chrono::steady_clock;
+  explicit stillness(unsigned looks) noexcept : most_(looks) {}
 
-  stillness(clock::duration patience, clock::time_point now) noexcept : patience_(patience), since_(now) {}
-
-  bool too_long(std::uint64_t count, clock::time_point now) noexcept {
-    if (count != count_) {
-      count_ = count;
-      since_ = now;
-    }
-    return now - since_ >= patience_;
+  bool too_long(std::uint64_t count) noexcept {
+    looks_ = count == std::exchange(count_, count) ? looks_ + 1 : 0;
+    return looks_ >= most_;
   }
 
  private:
-  const clock::duration patience_;
-  clock::time_point since_;
+  const unsigned most_;
+  unsigned looks_ = 0;
   std::uint64_t count_ = 0;
 };
 
@@ -54,7 +50,7 @@ class stillness {
 /// what it knows.
 class watchdog {
  public:
-  using clock = stillness::clock;
+  using clock = std::chrono::steady_clock;
   using bite = void (*)(const std::string& what);
 
   static constexpr clock::duration default_patience = std::chrono::seconds(5);
@@ -82,13 +78,15 @@ class watchdog {
   pulse& worker(std::size_t index) noexcept { return pulses_[index]; }
 
  private:
+  static constexpr unsigned looks = 10;
+
   void watch() {
-    stillness still(patience_, clock::now());
+    stillness still(looks);
     std::unique_lock lock(mutex_);
-    while (!wake_.wait_for(lock, patience_ / 10, [this] { return over_; })) {
+    while (!wake_.wait_for(lock, patience_ / looks, [this] { return over_; })) {
       std::uint64_t sum = 0;
       for (const pulse& one : pulses_) sum += one.beats();
-      if (!still.too_long(sum, clock::now())) continue;
+      if (!still.too_long(sum)) continue;
       act_(describe());
       return;
     }
