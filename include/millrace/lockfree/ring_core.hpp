@@ -174,6 +174,7 @@ class ring_core {
   /// messages from *first and what follows in them: how many. Stops short at a flag.
   template <class It>
   std::size_t try_put_n(It first, std::size_t n) noexcept {
+    const auto cell_of = geometry();
     std::size_t done = 0;
     ticket at = tail_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
     while (done < n && (at & flag_bits) == 0) {
@@ -215,6 +216,8 @@ class ring_core {
   /// and moves them to *out and what follows: how many. Stops short at a flag.
   template <class Out>
   std::size_t try_take_n(Out out, std::size_t n) noexcept {
+    const auto cell_of = geometry();
+    const ticket lap = lap_;
     std::size_t done = 0;
     ticket at = head_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
     while (done < n && (at & flag_bits) == 0) {
@@ -244,7 +247,7 @@ class ring_core {
         cell& here = cell_of(index + i);
         *out = std::move(here.slot.get());
         here.slot.destroy();
-        here.stamp.store(lap_after(at), std::memory_order_release);  // E2 publish: last touch
+        here.stamp.store(static_cast<ticket>(at + lap), std::memory_order_release);  // E2 publish: last touch
       }
       done += run;
       if (run < most) break;  // the next one is not ready
@@ -346,7 +349,12 @@ class ring_core {
 
   static ticket published(ticket at) noexcept { return static_cast<ticket>(at | 1); }
 
-  cell& cell_of(std::size_t index) const noexcept { return cells_[Layout::place(index, capacity_)]; }
+  /// How to find a cell in a loop: a copy of the geometry, which no store to a cell can change.
+  auto geometry() const noexcept {
+    return [cells = cells_, capacity = capacity_](std::size_t index) noexcept -> cell& {
+      return cells[Layout::place(index, capacity)];
+    };
+  }
   cell& cell_at(ticket at) const noexcept { return cells_[Layout::place(index_of(at), capacity_)]; }
 
   static bool change(ticket_word& word, ticket& found, ticket wanted) noexcept {
