@@ -182,6 +182,21 @@ TEST_CASE("the pages of all but 64 spare segments are given back, and the segmen
   CHECK(tiny::outstanding == n);
 }
 
+TEST_CASE("segments that are emptied all at once are used again, however many, and keep their pages") {
+  tiny::reset();
+  constexpr int n = 70;
+  pool p;
+  std::vector<segment*> all;
+  for (int i = 0; i < n; ++i) all.push_back(p.take());
+  for (segment* s : all) p.retire(s);
+  for (segment* s : all) empty(s);
+  std::set<segment*> again;
+  for (int i = 0; i < n; ++i) again.insert(p.take());
+  CHECK(again == std::set<segment*>(all.begin(), all.end()));
+  CHECK(tiny::created == n);
+  CHECK(tiny::discarded == 0);
+}
+
 TEST_CASE("spare segments that kept their pages are taken first") {
   tiny::reset();
   pool p;
