@@ -2,6 +2,8 @@
 #include <millrace/callback/on_message.hpp>
 
 #include <atomic>
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -13,6 +15,8 @@
 #include <millrace/queue/make_channel.hpp>
 #include <millrace/task/run_loop.hpp>
 #include <millrace/task/thread_pool.hpp>
+#include <millrace/wait/operation.hpp>
+#include <millrace/wait/waiter.hpp>
 
 #include "support/catch.hpp"
 
@@ -22,6 +26,50 @@ using millrace::bounded_queue;
 using millrace::on_message;
 using millrace::op_status;
 using millrace::subscription;
+
+/// A bounded_queue that lets something happen when a pop has found it empty, and when a pop that sleeps is
+/// about to be taken back.
+class interrupted_queue {
+ public:
+  using value_type = int;
+
+  explicit interrupted_queue(std::size_t capacity) : q(capacity) {}
+
+  bounded_queue<int> q;
+  std::function<void()> found_empty;
+  std::function<void()> before_withdrawal;
+
+ private:
+  using access = millrace::detail::operation_access;
+  using base_step = decltype(access::take_step(std::declval<bounded_queue<int>&>().pop()));
+
+  class step : public base_step {
+    using waiter = millrace::detail::waiter<traits>;
+    using progress = millrace::detail::progress;
+
+   public:
+    explicit step(interrupted_queue& self) noexcept
+        : base_step(access::take_step(self.q.pop())), self_(&self) {}
+    progress attempt(waiter* w) noexcept {
+      const progress came_to = base_step::attempt(w);
+      if (came_to == progress::must_wait) once(self_->found_empty);
+      return came_to;
+    }
+    bool withdraw(waiter& w) noexcept {
+      once(self_->before_withdrawal);
+      return base_step::withdraw(w);
+    }
+
+   private:
+    static void once(std::function<void()>& hook) {
+      if (hook) std::exchange(hook, nullptr)();
+    }
+    interrupted_queue* self_;
+  };
+
+ public:
+  auto pop() noexcept { return millrace::operation<step>(std::in_place_type<step>, *this); }
+};
 
 /// Runs all that has been posted to the loop.
 void run_posted(millrace::run_loop& loop) {
@@ -73,6 +121,48 @@ TEST_CASE("a disconnected callback takes no further message") {
     CHECK(calls == 1);
     CHECK(*q.try_pop() == 2);
   }
+}
+
+TEST_CASE("a message that comes while its callback is being disconnected is given to it") {
+  millrace::run_loop loop;
+  interrupted_queue queue(8);
+  std::vector<int> seen;
+  auto s = on_message(queue, loop, [&](int n) { seen.push_back(n); });
+  run_posted(loop);
+  queue.before_withdrawal = [&] {
+    for (int n = 0; n < 2; ++n) (void)queue.q.try_push(n);
+  };
+  s.disconnect();
+  run_posted(loop);
+  CHECK(s.disconnect_and_wait());
+  CHECK(seen == std::vector<int>{0});
+  CHECK(*queue.q.try_pop() == 1);
+}
+
+TEST_CASE("a callback that is disconnected while it goes to sleep does not sleep") {
+  millrace::run_loop loop;
+  interrupted_queue queue(8);
+  int calls = 0;
+  auto s = on_message(queue, loop, [&](int) { ++calls; });
+  queue.found_empty = [&] { s.disconnect(); };
+  run_posted(loop);
+  CHECK(s.disconnect_and_wait());
+  CHECK(queue.q.try_push(1) == op_status::ok);
+  run_posted(loop);
+  CHECK(calls == 0);
+  CHECK(*queue.q.try_pop() == 1);
+}
+
+TEST_CASE("a message that comes while its callback goes to sleep is given to it at once") {
+  millrace::run_loop loop;
+  interrupted_queue queue(8);
+  std::vector<int> seen;
+  auto s = on_message(queue, loop, [&](int n) { seen.push_back(n); });
+  queue.found_empty = [&] { (void)queue.q.try_push(7); };
+  run_posted(loop);
+  CHECK(seen == std::vector<int>{7});
+  s.disconnect();
+  CHECK(s.disconnect_and_wait());
 }
 
 TEST_CASE("a callback may disconnect, wait for, or destroy its own subscription") {

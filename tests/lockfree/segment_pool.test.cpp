@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <new>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include <millrace/detail/atomic.hpp>
@@ -14,7 +15,7 @@ namespace {
 
 using millrace::default_traits;
 
-/// Counts segments; yield() may do something, and the k-th allocation may fail.
+/// Counts segments; yield() and an allocation may do something, and allocations may fail.
 template <std::size_t Cells>
 struct counting_traits : default_traits {
   template <std::size_t>
@@ -25,10 +26,12 @@ struct counting_traits : default_traits {
   static inline int discarded = 0;
   static inline int yields = 0;
   static inline void (*on_yield)() = nullptr;
+  static inline void (*on_allocate)() = nullptr;  // once
   static inline bool fails = false;
 
   static void* allocate(std::size_t bytes, std::size_t alignment) {
     if (fails) throw std::bad_alloc();
+    if (on_allocate != nullptr) std::exchange(on_allocate, nullptr)();
     ++outstanding;
     ++created;
     return default_traits::allocate(bytes, alignment);
@@ -44,7 +47,7 @@ struct counting_traits : default_traits {
   }
   static void reset() {
     created = discarded = yields = 0;
-    on_yield = nullptr;
+    on_yield = on_allocate = nullptr;
     fails = false;
   }
 };
@@ -182,6 +185,21 @@ TEST_CASE("the pages of all but 64 spare segments are given back, and the segmen
   CHECK(tiny::outstanding == n);
 }
 
+TEST_CASE("segments that are emptied all at once are used again, however many, and keep their pages") {
+  tiny::reset();
+  constexpr int n = 70;
+  pool p;
+  std::vector<segment*> all;
+  for (int i = 0; i < n; ++i) all.push_back(p.take());
+  for (segment* s : all) p.retire(s);
+  for (segment* s : all) empty(s);
+  std::set<segment*> again;
+  for (int i = 0; i < n; ++i) again.insert(p.take());
+  CHECK(again == std::set<segment*>(all.begin(), all.end()));
+  CHECK(tiny::created == n);
+  CHECK(tiny::discarded == 0);
+}
+
 TEST_CASE("spare segments that kept their pages are taken first") {
   tiny::reset();
   pool p;
@@ -219,6 +237,19 @@ TEST_CASE("new segments double until they are large, and large ones are used aga
     CHECK(traits::discarded == 0);
   }
   CHECK(traits::outstanding == 0);
+}
+
+TEST_CASE("threads that need a new segment at the same time get the same size, and the next one twice as much") {
+  using traits = counting_traits<256>;
+  static test_pool<traits>* p = nullptr;
+  static std::size_t meanwhile = 0;
+  traits::reset();
+  test_pool<traits> here;
+  p = &here;
+  traits::on_allocate = [] { meanwhile = p->take()->count; };
+  CHECK(here.take()->count == 4);
+  CHECK(meanwhile == 4);
+  CHECK(here.take()->count == 8);
 }
 
 TEST_CASE("a pool does not grow faster for want of memory") {

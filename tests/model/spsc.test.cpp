@@ -31,7 +31,6 @@ void run(const std::string& text, std::size_t capacity, int turned, int filled, 
                   depth);
 }
 
-
 constexpr struct {
   std::size_t capacity;
   int turned, filled;

@@ -516,6 +516,7 @@ void scripts() {
   three("drained | push~ | pop close pop", 1, 1, {2, 20000});
   three("pop~ | pop | push push", 1, 0, {deep, 20000});
   three("pop~ | pop | close", 1, 0, {2, 20000});
+  three("pop~ | push push push | pop", 1, 0, {2, 20000});
   three("pop~ | pop~ | push", 1, 0, {2, 20000});
   three("push~ | push | pop pop", 1, 1, {deep, 20000});
   three("push~ | push | close", 1, 1, {2, 20000});

@@ -44,6 +44,19 @@ TEST_CASE("a channel closes its queue once, when the last end of a kind goes") {
   CHECK(shared->queue.closed == 1);
 }
 
+TEST_CASE("a copy of an end that was moved away is no end") {
+  auto shared = std::make_shared<channel>(1);
+  end first(shared);
+  {
+    const end moved(std::move(first));
+    const end nothing(first);
+    first = nothing;
+    CHECK(shared->producers.load(std::memory_order_relaxed) == 1);
+    CHECK(shared->queue.closed == 0);
+  }
+  CHECK(shared->queue.closed == 1);
+}
+
 TEST_CASE("a channel hands its arguments on to its queue") {
   const millrace::detail::channel<named_queue> shared(3, std::make_unique<int>(7));
   CHECK(shared.queue.capacity == 3);

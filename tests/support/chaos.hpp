@@ -101,8 +101,6 @@ class atomic {
 struct chaos_traits : millrace::default_traits {
   template <class T>
   using atomic = chaos::atomic<T>;
-
-  static void sched_point() noexcept { chaos::disturb(); }
 };
 
 /// Tickets of full width that wrap around after about a thousand operations, however many bits of the word

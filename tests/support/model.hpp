@@ -259,7 +259,6 @@ struct basic_model_traits {
   // Every wait ends by another thread's step, so all of them are switches.
   static void pause() { model::pause(); }
   static void yield() { model::yield(); }
-  static void sched_point() {}
 
   static detail::thread_context& this_thread() noexcept {
     return thread_contexts[rl::ctx().current_thread()];

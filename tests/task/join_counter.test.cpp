@@ -10,6 +10,7 @@
 #include <millrace/wait/thread_waiter.hpp>
 
 #include "support/catch.hpp"
+#include "support/last_words.hpp"
 
 namespace {
 
@@ -114,3 +115,18 @@ TEST_CASE("what ended threads wrote is there after the wait, and the counter may
   }
   CHECK(wrong == 0);
 }
+
+#ifndef NDEBUG
+TEST_CASE("a second waiter is refused in debug builds") {
+  const auto said = support::last_words([] {
+    join_counter c;
+    counting_waiter first;
+    counting_waiter second;
+    c.begin();
+    (void)c.park(&first);
+    (void)c.park(&second);
+  });
+  REQUIRE(said);
+  CHECK_THAT(*said, Catch::Matchers::Contains("two waiters wait for the same work"));
+}
+#endif

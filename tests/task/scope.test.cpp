@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <millrace/task/scope.hpp>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <atomic>
-#include <exception>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -23,6 +19,7 @@
 #include "support/foreign_task.hpp"
 #include "support/gate.hpp"
 #include "support/here.hpp"
+#include "support/last_words.hpp"
 #include "support/manual_executor.hpp"
 
 namespace {
@@ -252,21 +249,10 @@ TEST_CASE("a spawn without memory throws, and the scope is as it was") {
 }
 
 TEST_CASE("a scope that is destroyed with live children ends the program") {
-  constexpr int terminated = 42;
-  const pid_t child = fork();
-  if (child == 0) {
-    std::set_terminate([] { _exit(terminated); });
+  CHECK(support::last_words([] {
     gate g;
     int sum = 0;
-    {
-      scope work;
-      work.spawn(pass(g, counted(1), sum));
-    }
-    _exit(0);
-  }
-  REQUIRE(child > 0);
-  int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  REQUIRE(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == terminated);
+    scope work;
+    work.spawn(pass(g, counted(1), sum));
+  }));
 }

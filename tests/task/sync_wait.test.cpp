@@ -18,6 +18,7 @@
 #include "support/counted.hpp"
 #include "support/gate.hpp"
 #include "support/here.hpp"
+#include "support/last_words.hpp"
 
 namespace {
 
@@ -37,6 +38,7 @@ task<int> fail() {
   co_return 0;
 }
 task<int> hold(counted c) { co_return c.number(); }
+task<int> wait_inside() { co_return sync_wait(give(1)); }
 
 task<std::thread::id> come_back(millrace::thread_pool& pool, std::thread::id& there) {
   co_await millrace::resume_on(pool);
@@ -142,3 +144,11 @@ TEST_CASE("sync_wait without memory throws, and the awaitable is gone") {
   CHECK(n == 5);
   CHECK(counted::live() == 0);
 }
+
+#ifndef NDEBUG
+TEST_CASE("sync_wait inside a coroutine is refused in debug builds") {
+  const auto said = support::last_words([] { (void)sync_wait(wait_inside()); });
+  REQUIRE(said);
+  CHECK_THAT(*said, Catch::Matchers::Contains("co_await instead"));
+}
+#endif

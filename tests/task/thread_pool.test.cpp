@@ -319,10 +319,19 @@ TEST_CASE("work that comes while its worker goes to sleep is done at once") {
   millrace::basic_thread_pool<about_to_sleep> pool(1);
   auto* const before = &about_to_sleep::before;
   auto* const after = &about_to_sleep::after;
+  const bool by_another = GENERATE(false, true);  // posted by another thread than the worker itself
+  CAPTURE(by_another);
   for (auto* const moment : {before, after, before, after}) {
     std::promise<void> done;
     call late([&] { done.set_value(); });
-    call first([&] { *moment = [&] { pool.post(late); }; });
+    const auto post_late = [&] {
+      if (by_another) {
+        std::thread([&] { pool.post(late); }).join();
+      } else {
+        pool.post(late);
+      }
+    };
+    call first([&] { *moment = post_late; });
     pool.post(first);
     done.get_future().wait();
     CHECK_FALSE(*moment);
@@ -336,6 +345,64 @@ TEST_CASE("work that comes while its worker goes to sleep is done at once") {
     pool.post(next);
     woken.get_future().wait();
   }
+}
+
+namespace {
+
+/// Once it is armed, calls a function whenever a worker is in the list of sleepers and about to say so.
+struct listed_as_sleeper : millrace::default_traits {
+  static inline std::atomic<bool> armed{false};
+  static inline std::function<void()> hook;
+
+  template <class T>
+  struct atomic : std::atomic<T> {
+    using std::atomic<T>::atomic;
+    T fetch_add(T n, std::memory_order order) noexcept {
+      if (n == static_cast<T>(about_to_sleep::goes_to_sleep) && armed.load()) hook();
+      return std::atomic<T>::fetch_add(n, order);
+    }
+  };
+};
+
+}  // namespace
+
+TEST_CASE("a worker that finds work while it goes to sleep leaves those asleep who came after it") {
+  std::promise<void> first_listed;
+  std::promise<void> second_listed;
+  std::promise<void> late_runs;
+  const std::shared_future<void> late_ran = late_runs.get_future().share();
+  std::atomic<int> listed{0};
+  std::atomic<int> together{0};
+  const auto meet = [&] {
+    together.fetch_add(1);
+    while (together.load() < 2) std::this_thread::yield();
+  };
+  call late([&] { late_runs.set_value(); });
+  call until_first([&] { first_listed.get_future().wait(); });
+  call arm([&] { listed_as_sleeper::armed.store(true); });
+  call one(meet);
+  call other(meet);
+  {
+    millrace::basic_thread_pool<listed_as_sleeper> pool(2);
+    listed_as_sleeper::hook = [&] {
+      const int before = listed.fetch_add(1);
+      if (before == 0) {
+        first_listed.set_value();
+        second_listed.get_future().wait();
+        pool.post(late);  // to its own list: nobody is awake who could take it
+      } else if (before == 1) {
+        second_listed.set_value();
+        late_ran.wait();
+      }
+    };
+    pool.post(until_first);
+    pool.post(arm);
+    late_ran.wait();
+    pool.post(one);  // there are still two workers to wake
+    pool.post(other);
+  }
+  listed_as_sleeper::armed.store(false);
+  CHECK(together.load() == 2);
 }
 
 TEST_CASE("a pool that cannot start all its threads throws, and has ended those that it started") {

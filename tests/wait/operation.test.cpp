@@ -14,6 +14,7 @@
 #include "support/counted.hpp"
 #include "support/foreign_task.hpp"
 #include "support/gate.hpp"
+#include "support/last_words.hpp"
 #include "support/manual_executor.hpp"
 #include "support/small_stack.hpp"
 
@@ -48,6 +49,18 @@ operation<open_step> open_inside(gate& at) {
   return operation<open_step>(std::in_place_type<open_step>, at);
 }
 
+/// Says that it has to wait, and then need not.
+struct late_step {
+  using traits = gate::traits;
+  using result_type = bool;
+  bool attempt_fast() noexcept { return false; }
+  millrace::detail::progress attempt(gate::waiter* w) noexcept {
+    return w == nullptr ? millrace::detail::progress::must_wait : millrace::detail::progress::completed;
+  }
+  bool withdraw(gate::waiter&) noexcept { return false; }
+  bool take_result() noexcept { return true; }
+};
+
 struct throwing_step {
   using traits = gate::traits;
   using result_type = int;
@@ -70,6 +83,11 @@ foreign_task pass_on(executor_ref other, gate& at, int& result) {
 }
 
 foreign_task pass_into(gate& at, int& result) { result = co_await at.pass(); }
+
+foreign_task wait_inside(gate& at, int& result) {
+  result = at.pass().wait();
+  co_return;
+}
 
 foreign_task pass_stored(gate& at, std::vector<int>& results) {
   auto op = at.pass();
@@ -358,6 +376,12 @@ TEST_CASE("coroutines without an executor answer each other in constant stack") 
   CHECK(ended);
 }
 
+TEST_CASE("start() calls back before it returns where what it would wait for comes at the last moment") {
+  bool called = false;
+  operation<late_step>(std::in_place_type<late_step>).start([&](bool result) { called = result; });
+  CHECK(called);
+}
+
 TEST_CASE("what the result throws is thrown to who runs the operation") {
   CHECK_THROWS_AS(operation<throwing_step>(std::in_place_type<throwing_step>).wait(), std::string);
   std::string caught;
@@ -365,3 +389,24 @@ TEST_CASE("what the result throws is thrown to who runs the operation") {
   f.start();
   CHECK(caught == "result");
 }
+
+#ifndef NDEBUG
+TEST_CASE("wait() inside a coroutine is refused in debug builds where it would have to wait") {
+  using trampoline = millrace::detail::trampoline<gate::traits>;
+  const auto ask = [](gate& g) {
+    int result = -1;
+    const foreign_task f = wait_inside(g, result);
+    trampoline{}.run(f.handle());
+    return result;
+  };
+  gate open;
+  open.open();
+  CHECK(ask(open) == 0);
+  const auto said = support::last_words([&] {
+    gate shut;
+    ask(shut);
+  });
+  REQUIRE(said);
+  CHECK_THAT(*said, Catch::Matchers::Contains("co_await instead"));
+}
+#endif

@@ -90,6 +90,13 @@ foreign_task transfer_without_suspending(std::string& log, std::coroutine_handle
   co_return;
 }
 
+foreign_task run_an_item(std::string& log, work_item& item) {
+  log += '(';
+  item.run(&item);
+  log += ')';
+  co_return;
+}
+
 foreign_task note_executor(executor_ref& seen) {
   seen = trampoline::current_executor();
   co_return;
@@ -264,4 +271,33 @@ TEST_CASE("a coroutine enters as work of its home, whatever loop the executor ru
     CHECK(trampoline::current_executor() == executor_ref(other));
   }
   for (const executor_ref& one : seen) CHECK(one == executor_ref(home));
+}
+
+TEST_CASE("a coroutine that is entered from within another one runs at once") {
+  std::string log;
+  const foreign_task inner = write(log, 'i');
+  entrance into(inner, {});
+  const foreign_task outer = run_an_item(log, into);
+  trampoline{}.run(outer.handle());
+  CHECK(log == "(i)");
+}
+
+TEST_CASE("of two coroutines that one work item enters, the second runs at once") {
+  struct two_entrances : work_item {
+    std::coroutine_handle<> first;
+    std::coroutine_handle<> second;
+    two_entrances(const foreign_task& a, const foreign_task& b) : first(a.handle()), second(b.handle()) {
+      run = [](work_item* self) noexcept {
+        auto* const me = static_cast<two_entrances*>(self);
+        trampoline::enter(me->first, {});
+        trampoline::enter(me->second, {});
+      };
+    }
+  };
+  std::string log;
+  const foreign_task a = write(log, 'a');
+  const foreign_task b = write(log, 'b');
+  two_entrances both(a, b);
+  trampoline{}.run(both);
+  CHECK(log == "ba");
 }

@@ -36,9 +36,6 @@ struct default_traits {
   static void pause() noexcept { detail::cpu_pause(); }
   static void yield() noexcept { detail::cpu_yield(); }
 
-  /// Where a checker may switch threads beside an atomic access. Nothing in production.
-  static void sched_point() noexcept {}
-
   static detail::thread_context& this_thread() noexcept { return detail::this_thread_context(); }
 
   static void* allocate(std::size_t bytes, std::size_t alignment) {

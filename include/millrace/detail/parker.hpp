@@ -32,9 +32,7 @@ class parker {
     if (state_.compare_exchange_strong(found, asleep,
                                        std::memory_order_relaxed,    // relaxed: carries nothing
                                        std::memory_order_relaxed)) {  // relaxed: settled by E1 below
-      do {
-        state_.wait(asleep, std::memory_order_relaxed);  // relaxed: settled by E1 below
-      } while (state_.load(std::memory_order_relaxed) == asleep);  // relaxed: settled by E1 below
+      state_.wait(asleep, std::memory_order_relaxed);  // relaxed: settled by E1 below
     }
     state_.exchange(idle, std::memory_order_acquire);  // E1 observe
   }
