@@ -130,6 +130,16 @@ void late() {
   run<Traits, 2>("push_3 push_2 | pop_2 pop_3", 0, 1, turns);
 }
 
+/// Segments that are twice as large as the one before, of 1 cell, of 2, of 4, ...
+void growing() {
+  using doubling = traits<64>;
+  run<doubling, 2>("push push | push push", 0, 0, {2, 1000u});
+  run<doubling, 2>("push push push | pop pop pop", 0, 0, {2, 1000u});
+  run<doubling, 2>("push_2 push_2 | try_pop pop_3", 0, 0, {2, 1000u});
+  run<doubling, 2>("turn push turn push | turn pop turn pop", 0, 0, {1, 2000u});
+  run<doubling, 3>("push push push | push_3 | pop pop_2 pop_3", 0, 0, {0, 5000u});
+}
+
 template <class Traits>
 void many() {
   const search some{0, 20000u};
@@ -161,6 +171,8 @@ int main() {
   check<marked_before_taken<3>>("a segment is used for the third time", {3, 2000});
   late<wrapping_traits<1>>();
   late<wrapping_traits<2>>();
+  std::printf("segments that grow\n");
+  growing();
   std::printf("allocations that fail\n");
   failing<failing_traits<1>>();
   failing<failing_traits<2>>();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 //
 // spsc_ring under every schedule: some order of the calls explains what they said, and each message comes
-// out once, whether the indices wrap around within the scenario or not.
+// out once; with lines of one slot and of several, and positions that wrap around within the scenario.
 
 #include <model/lockfree_calls.hpp>
 
@@ -13,8 +13,10 @@ using namespace millrace;
 using namespace millrace::model;
 
 /// Positions of 64 bits and of 8 that start in the last lap before they wrap around.
-using wrapping_traits = basic_model_traits<std::uint64_t, ~std::uint64_t{0}>;
-using tiny_positions = basic_model_traits<std::uint8_t, 255>;
+template <std::size_t Slots>
+using wrapping_traits = basic_model_traits<std::uint64_t, ~std::uint64_t{0}, Slots>;
+template <std::size_t Slots>
+using tiny_positions = basic_model_traits<std::uint8_t, 255, Slots>;
 
 template <class Traits, int Threads>
 void run(const std::string& text, std::size_t capacity, int turned, int filled, search depth,
@@ -72,10 +74,16 @@ void scripts() {
 }  // namespace
 
 int main() {
-  std::printf("64-bit positions\n");
-  pairs<wrapping_traits>();
-  scripts<wrapping_traits>();
-  std::printf("8-bit positions\n");
-  scripts<tiny_positions>();
+  std::printf("lines of 1 slot\n");
+  pairs<wrapping_traits<1>>();
+  scripts<wrapping_traits<1>>();
+  scripts<tiny_positions<1>>();
+  std::printf("lines of 2 slots\n");
+  pairs<wrapping_traits<2>>();
+  scripts<wrapping_traits<2>>();
+  scripts<tiny_positions<2>>();
+  std::printf("lines of 3 slots\n");
+  pairs<wrapping_traits<3>>();
+  scripts<tiny_positions<3>>();
   return result();
 }

@@ -246,7 +246,7 @@ class arena {
 };
 
 /// Traits for the shipped headers. Rings start at the ticket of operation number `First`: one of 8
-/// bits, 4 of which are flags, counts to 16 operations. Segments have so many cells.
+/// bits, 4 of which are flags, counts to 16 operations. Segments have so many cells, lines so many slots.
 template <class Ticket, Ticket First, std::size_t Cells = 2>
 struct basic_model_traits {
   template <class T>
@@ -269,6 +269,8 @@ struct basic_model_traits {
   static void discard(void*, std::size_t) noexcept {}
   template <std::size_t>
   static constexpr std::size_t segment_cells = Cells;
+  template <std::size_t>  // watched ones would not fit
+  static constexpr std::size_t line_slots = Cells;
 };
 
 using model_traits = basic_model_traits<std::uint64_t, 0>;

@@ -38,11 +38,10 @@ class message_subscription final : public subscription_state {
   //   parked --disconnect() withdraws it--> ended
   //
   // An agent parks, and is withdrawn, under its lock: disconnect() finds it either parked or bound to
-  // see stopping_. A waker may post the agent while that lock is still held by the parking thread,
+  // see stopping_, which it has set before it takes that lock; so the flag needs no order. A waker may post the agent while that lock is still held by the parking thread,
   // so a run begins by passing through the lock. self_ keeps this alive while an agent lives.
   //
-  // E1  disconnect -> run    that the agent is to end.
-  // E2  agent end -> last    all that the agents did, to who lets go of self_.
+  // E1  agent end -> last    all that the agents did, to who lets go of self_.
 
  public:
   using traits = default_traits;
@@ -68,7 +67,7 @@ class message_subscription final : public subscription_state {
   }
 
   void disconnect() noexcept override {
-    stopping_.store(true, std::memory_order_release);  // E1 publish; caution: nothing but the flag
+    stopping_.store(true, std::memory_order_relaxed);  // relaxed: the agents' locks carry it
     for (std::size_t i = 0; i < concurrency_; ++i) {
       agent& a = agents_[i];
       bool withdrawn = false;
@@ -118,12 +117,12 @@ class message_subscription final : public subscription_state {
     }
     for (int turn = 0;; ++turn) {
       if (!woken) {
-        if (stopping_.load(std::memory_order_acquire)) return end();  // E1 observe; caution: see disconnect()
+        if (stopping_.load(std::memory_order_relaxed)) return end();  // relaxed: looked at again under the lock
         if (turn >= budget) return home_.post(a);
         a.step.emplace(operation_access::take_step(queue_.pop()));
         if (!a.step->attempt_fast() && a.step->attempt(nullptr) != progress::completed) {
           const lock_guard guard(a.lock);
-          if (stopping_.load(std::memory_order_acquire)) break;  // E1 observe; caution: see disconnect()
+          if (stopping_.load(std::memory_order_relaxed)) break;  // relaxed: the lock carries it
           a.parked = true;
           if (a.step->attempt(&a) == progress::parked) return;  // the guard's unlock is the last touch
           a.parked = false;
@@ -141,7 +140,7 @@ class message_subscription final : public subscription_state {
   /// One agent has ended: *this may be gone when it returns.
   void end() noexcept {
     live_.end();
-    if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) {  // E2 publish, E2 observe
+    if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) {  // E1 publish, E1 observe
       const std::shared_ptr<message_subscription> last = std::move(self_);
     }
   }

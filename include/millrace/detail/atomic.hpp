@@ -53,6 +53,10 @@ struct default_traits {
   /// 128 KiB, and 15 of those that are longer than 2000 bytes.
   template <std::size_t CellBytes>
   static constexpr std::size_t segment_cells = CellBytes < 2000 ? (131072 - 128) / (CellBytes + 1) : 15;
+
+  /// How many slots stand in a line of spsc_ring, where so many fit.
+  template <std::size_t Fitting>
+  static constexpr std::size_t line_slots = Fitting;
 };
 
 }  // namespace millrace

@@ -267,7 +267,7 @@ class ring_core {
   ticket lap_after(ticket at) const noexcept { return static_cast<ticket>(at + lap_); }
 
   ticket tail() const noexcept { return tail_.load(std::memory_order_acquire); }  // E3 observe
-  ticket head() const noexcept { return head_.load(std::memory_order_acquire); }  // E3 observe
+  ticket head() const noexcept { return head_.load(std::memory_order_relaxed); }  // relaxed: a CAS follows
 
   /// Replaces the word if it is still `found`; otherwise tells in `found` what it is.
   bool change_tail(ticket& found, ticket wanted) noexcept { return change(tail_, found, wanted); }
@@ -289,11 +289,11 @@ class ring_core {
   /// The published message with this ticket, for who has locked the head there and moved it on.
   T& claimed(ticket at) noexcept { return cell_at(at).slot.get(); }
 
-  /// Destroys what was moved out of a claimed cell, and frees it for the push one lap later.
+  /// Destroys what was moved out of a claimed cell, and frees it, of a ring that nobody pushes to any more.
   void free_claimed(ticket at) noexcept {
     cell& here = cell_at(at);
     here.slot.destroy();
-    here.stamp.store(lap_after(at), std::memory_order_release);  // E2 publish: last touch
+    here.stamp.store(lap_after(at), std::memory_order_relaxed);  // relaxed: no push follows; last touch
   }
 
   /// Destroys what was moved out of a claimed cell, and puts the message of the push one lap later in

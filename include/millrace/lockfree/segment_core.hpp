@@ -246,7 +246,9 @@ class segment_core {
   MILLRACE_ALWAYS_INLINE claimed claim_head(std::size_t n) noexcept {
     backoff<Traits> pause;
     for (;;) {
-      ticket at = head_.word.load(std::memory_order_acquire);                  // E2 observe
+      ticket at = head_.word.load(std::memory_order_acquire);  // E2 observe
+      // caution: else the pointer may be older, and its segment have the ticket in a later use: then our change
+      // of the pointer could land before the last one. In the checker, stores never overtake each other.
       segment_type* const in = head_.segment.load(std::memory_order_acquire);  // E2 observe
       const std::size_t index = index_in(*in, at);
       if ((at & flag_bits) != 0 || index >= in->count) {

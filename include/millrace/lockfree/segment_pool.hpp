@@ -101,6 +101,7 @@ class segment_pool {
   /// A segment that was in use before; or null, and how many cells a new one is to have.
   segment_type* reused(std::size_t& count) noexcept {
     const lock_guard lock(lock_);
+    probe_.write();
     if (ready_ == nullptr) {
       for (segment_type* more = reap(); more != nullptr;) push(bare_, pop(more));  // soon used again
     }
@@ -116,6 +117,7 @@ class segment_pool {
   std::size_t next_count() const noexcept { return segment_type::most_cells >> halvings_; }
 
   void keep(segment_type* s) noexcept {
+    probe_.write();
     if (s->count == segment_type::most_cells) {
       ++ready_count_;
       push(ready_, s);
@@ -127,6 +129,7 @@ class segment_pool {
   /// Moves those of the retired that nobody writes to any more to the ready and the small, and returns
   /// those that are too many.
   segment_type* reap() noexcept {
+    probe_.write();
     segment_type* surplus = nullptr;
     for (segment_type** at = &retired_; *at != nullptr;) {
       segment_type* const s = *at;
@@ -146,6 +149,7 @@ class segment_pool {
   }
 
   spin_lock<Traits> lock_;
+  [[no_unique_address]] typename Traits::probe probe_;         // beside what the lock guards
   unsigned halvings_ = segment_type::most_cells < 64 ? 0 : 6;  // of most_cells, for the next new one
   std::size_t ready_count_ = 0;
   segment_type* retired_ = nullptr;

@@ -170,7 +170,7 @@ class spsc_core {
     constexpr std::size_t for_slots = cache_line - sizeof(stamp_and_slots<1>) % cache_line + sizeof(slot);
     return sizeof(stamp_and_slots<1>) < cache_line ? for_slots / sizeof(slot) : 1;
   }
-  static constexpr std::size_t slots_in_line = fitting();
+  static constexpr std::size_t slots_in_line = Traits::template line_slots<fitting()>;
   // Where only one slot fits, padding to whole lines would only cost memory.
   struct alignas(slots_in_line == 1 ? alignof(stamp_and_slots<1>) : cache_line) line
       : stamp_and_slots<slots_in_line> {};
