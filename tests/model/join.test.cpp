@@ -255,6 +255,22 @@ struct stealing : scenario<stealing, 3> {
   }
 };
 
+/// Who takes an item may destroy the list, for what its poster does beside the push it has done before.
+struct taker_destroys : scenario<taker_destroys, 2> {
+  box<detail::shared_work_list<traits>> list;
+  item posted;
+
+  void before() { list.make(); }
+  void thread(unsigned index) {
+    if (index == 0) {
+      list->push(posted, [this] { return list->pushed(); });
+    } else {
+      while (list->pop_now() == nullptr) model::yield();
+      list.destroy();
+    }
+  }
+};
+
 /// A thief comes away with something where there is something, be it one item, and may share its list.
 struct stealing_the_last : scenario<stealing_the_last, 2> {
   detail::shared_work_list<traits> list;
@@ -294,6 +310,7 @@ int main() {
   check<item_finishes>("the loop goes while post() returns", {3, 50000});
   check<run_in_order>("items run in order", {3, 50000});
   check<stealing>("a stolen item runs once", {2, 100000});
+  check<taker_destroys>("who takes an item destroys the list", {3, 20000});
   check<stealing_the_last>("a thief leaves no single item", {3, 20000});
   return result();
 }

@@ -122,6 +122,7 @@ void late() {
       run<Traits, 2>(who + " | turn turn turn turn", 0, filled, turns);
     }
   }
+  run<Traits, 2>("try_pop | pop_2 push push push", 0, 3, turns);
   run<Traits, 2>("size size | turn turn turn turn", 0, 1, turns);
   run<Traits, 2>("turn turn | turn turn", 0, 0, turns);
   run<Traits, 2>("turn | turn", 12, 0, turns);
