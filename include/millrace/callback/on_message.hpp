@@ -38,8 +38,9 @@ class message_subscription final : public subscription_state {
   //   parked --disconnect() withdraws it--> ended
   //
   // An agent parks, and is withdrawn, under its lock: disconnect() finds it either parked or bound to
-  // see stopping_, which it has set before it takes that lock; so the flag needs no order. A waker may post the agent while that lock is still held by the parking thread,
-  // so a run begins by passing through the lock. self_ keeps this alive while an agent lives.
+  // see stopping_, which it has set before it takes that lock; so the flag needs no order. A waker may post
+  // the agent while that lock is still held by the parking thread, so a run begins by passing through the
+  // lock. self_ keeps this alive while an agent lives.
   //
   // E1  agent end -> last    all that the agents did, to who lets go of self_.
 
