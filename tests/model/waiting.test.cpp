@@ -22,8 +22,8 @@ constexpr const char* words[] = {"push", "try_push", "push~",   "pop",      "try
 enum class word { push, try_push, push_back, pop, try_pop, pop_back, close, drained, drained_back, drain };
 
 /// A queue of `capacity` that holds `filled` messages when the threads begin. When all that have not
-/// ended sleep, whoever notices closes the queue and empties it: so each script comes to its end. A pusher may sleep
-/// then only if the queue is full; the close would hide that its wake-up was lost.
+/// ended sleep, whoever notices closes the queue and empties it: so each script comes to its end. A
+/// pusher may sleep then only if the queue is full: the close would hide that its wake-up was lost.
 template <class Traits, int Threads>
 struct calls : scenario<calls<Traits, Threads>, Threads> {
   using history_type = model::history;
