@@ -422,6 +422,28 @@ struct destroyed_when_drained : with_queue<destroyed_when_drained, 3> {
   }
 };
 
+/// The pop of the last message wakes a drained(), which destroys the queue while the pop returns.
+struct destroyed_by_drainer : with_queue<destroyed_by_drainer, 2> {
+  bool parked = false;
+
+  void before() { fill(1, 1); }
+  void thread(unsigned index) {
+    if (index == 0) {
+      auto step = detail::operation_access::take_step(queue->drained());
+      sleeper<model_traits> w;
+      RL_ASSERT(step.attempt(&w) == detail::progress::parked);
+      parked = true;
+      w.block();
+      RL_ASSERT(step.take_result() == op_status::ok);
+      destroy();
+    } else {
+      while (!parked) model_traits::yield();
+      queue->close();
+      RL_ASSERT(queue->pop().wait()->id() == 0);
+    }
+  }
+};
+
 /// The destructor closes: who sleeps is woken, even behind messages that nobody takes.
 struct destroyed_over_sleepers : with_queue<destroyed_over_sleepers, 3> {
   static inline bool closed_before;
@@ -558,6 +580,7 @@ int main() {
   check<destroyed_when_closed<hears::is_closed>>("is_closed() hears it too", {3, 20000});
   check<destroyed_when_closed<hears::drained>>("drained() ends, and destroys the queue", {3, 20000});
   check<destroyed_when_drained>("drained() destroys the queue after the last pop", {2, 20000});
+  check<destroyed_by_drainer>("drained() destroys the queue under the last pop", {3, 20000});
   for (bool closed_before : {false, true}) {
     destroyed_over_sleepers::closed_before = closed_before;
     check<destroyed_over_sleepers>("the destructor wakes who sleeps", {2, 20000});
