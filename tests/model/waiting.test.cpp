@@ -22,7 +22,8 @@ constexpr const char* words[] = {"push", "try_push", "push~",   "pop",      "try
 enum class word { push, try_push, push_back, pop, try_pop, pop_back, close, drained, drained_back, drain };
 
 /// A queue of `capacity` that holds `filled` messages when the threads begin. When all that have not
-/// ended sleep, whoever notices closes the queue and empties it: so each script comes to its end.
+/// ended sleep, whoever notices closes the queue and empties it: so each script comes to its end. A
+/// pusher may sleep then only if the queue is full: the close would hide that its wake-up was lost.
 template <class Traits, int Threads>
 struct calls : scenario<calls<Traits, Threads>, Threads> {
   using history_type = model::history;
@@ -34,6 +35,8 @@ struct calls : scenario<calls<Traits, Threads>, Threads> {
   history_type log;
   sleeper<Traits>* asleep[Threads] = {};
   bool ended[Threads] = {};
+  bool pushes[Threads] = {};
+  std::size_t size = 0;  // where each call has ended, or sleeps
 
   void before() {
     queue.make(capacity);
@@ -122,6 +125,9 @@ struct calls : scenario<calls<Traits, Threads>, Threads> {
       some |= sleeps;
     }
     if (!some) return;
+    for (int t = 0; t < Threads; ++t) {
+      if (!ended[t] && pushes[t]) RL_ASSERT(size == capacity);
+    }
     close();
     while (pop(false)) {
     }
@@ -130,7 +136,10 @@ struct calls : scenario<calls<Traits, Threads>, Threads> {
   void push(int id, bool takes_back) {
     const int call = log.begin();
     auto step = detail::operation_access::take_step(queue->push(message(id)));
-    if (!completes(step, takes_back, call)) {
+    pushes[rl::ctx().current_thread()] = true;
+    const bool did = completes(step, takes_back, call);
+    pushes[rl::ctx().current_thread()] = false;
+    if (!did) {
       RL_ASSERT(step.message().id() == id);
       return;
     }
@@ -139,6 +148,7 @@ struct calls : scenario<calls<Traits, Threads>, Threads> {
     RL_ASSERT(r.returned() == !r);
     if (!r) RL_ASSERT(r.value().id() == id && queue->is_closed());
     log.tell(call, history_type::push, r.status(), id);
+    size += r.status() == op_status::ok;
   }
 
   void try_push(int id) {
@@ -148,6 +158,7 @@ struct calls : scenario<calls<Traits, Threads>, Threads> {
     log.end(call);
     if (status != op_status::ok) RL_ASSERT(m.id() == id);
     log.tell(call, history_type::push, status, id);
+    size += status == op_status::ok;
   }
 
   bool pop(bool takes_back) {
@@ -157,6 +168,7 @@ struct calls : scenario<calls<Traits, Threads>, Threads> {
     const pop_result<message> m = step.take_result();
     RL_ASSERT(m || (m.status() == op_status::closed && queue->is_closed()));
     log.tell(call, history_type::pop, m.status(), m ? m->id() : -1);
+    size -= m.status() == op_status::ok;
     return static_cast<bool>(m);
   }
 
@@ -165,6 +177,7 @@ struct calls : scenario<calls<Traits, Threads>, Threads> {
     const pop_result<message> m = queue->try_pop();
     log.end(call);
     log.tell(call, history_type::pop, m.status(), m ? m->id() : -1);
+    size -= m.status() == op_status::ok;
     return static_cast<bool>(m);
   }
 
@@ -190,18 +203,20 @@ struct calls : scenario<calls<Traits, Threads>, Threads> {
     using difference_type = std::ptrdiff_t;
     history_type& log;
     int& pop;
+    std::size_t& size;
     sink& operator*() { return *this; }
     sink& operator++() { return *this; }
     void operator=(message&& m) {
       log.end(pop);
       log.tell(pop, history_type::pop, op_status::ok, m.id());
+      --size;
       pop = log.begin();
     }
   };
   void close_and_drain() {
     const int close = log.begin();
     int pop = log.begin();
-    queue->close_and_drain(sink{log, pop});
+    queue->close_and_drain(sink{log, pop, size});
     log.end(close);
     log.tell(close, history_type::close, op_status::empty);
     log.end(pop);
@@ -407,6 +422,28 @@ struct destroyed_when_drained : with_queue<destroyed_when_drained, 3> {
   }
 };
 
+/// The pop of the last message wakes a drained(), which destroys the queue while the pop returns.
+struct destroyed_by_drainer : with_queue<destroyed_by_drainer, 2> {
+  bool parked = false;
+
+  void before() { fill(1, 1); }
+  void thread(unsigned index) {
+    if (index == 0) {
+      auto step = detail::operation_access::take_step(queue->drained());
+      sleeper<model_traits> w;
+      RL_ASSERT(step.attempt(&w) == detail::progress::parked);
+      parked = true;
+      w.block();
+      RL_ASSERT(step.take_result() == op_status::ok);
+      destroy();
+    } else {
+      while (!parked) model_traits::yield();
+      queue->close();
+      RL_ASSERT(queue->pop().wait()->id() == 0);
+    }
+  }
+};
+
 /// The destructor closes: who sleeps is woken, even behind messages that nobody takes.
 struct destroyed_over_sleepers : with_queue<destroyed_over_sleepers, 3> {
   static inline bool closed_before;
@@ -544,6 +581,7 @@ int main() {
   check<destroyed_when_closed<hears::is_closed>>("is_closed() hears it too", {3, 20000});
   check<destroyed_when_closed<hears::drained>>("drained() ends, and destroys the queue", {3, 20000});
   check<destroyed_when_drained>("drained() destroys the queue after the last pop", {2, 20000});
+  check<destroyed_by_drainer>("drained() destroys the queue under the last pop", {3, 20000});
   for (bool closed_before : {false, true}) {
     destroyed_over_sleepers::closed_before = closed_before;
     check<destroyed_over_sleepers>("the destructor wakes who sleeps", {2, 20000});
