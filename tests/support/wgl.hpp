@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace support::wgl {
@@ -53,6 +54,9 @@ using history = std::vector<call>;
 ///   pop closed    no message in, and closed
 ///   close         ok: it was open, now it is closed; refused: it was closed
 ///
+/// Pushes take effect in the order of their pops, as far as that is known from the pops' intervals; those
+/// that nobody popped come last, and which of them is which does not matter.
+///
 /// A call is in flight until its `ended`. The calls take effect as early as their order permits: the
 /// present is the latest `began` of those that have been placed, so a call that has been placed is in
 /// flight now if it does not end before that.
@@ -79,8 +83,19 @@ class checker {
       popper_of_[pusher] = static_cast<std::uint8_t>(i);
       pusher_of_[i] = static_cast<std::uint8_t>(pusher);
     }
+    before_.assign(calls.size(), 0);
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      for (std::size_t j = 0; j < calls.size(); ++j) {
+        if (popper_of_[j] == none || !is_push(calls[i])) continue;
+        const bool first = popper_of_[i] == none || calls[popper_of_[j]].ended < calls[popper_of_[i]].began;
+        if (first) before_[i] |= std::uint32_t{1} << j;
+      }
+    }
     return search(state{}, 0);
   }
+
+  /// How many states the last search has been in.
+  std::size_t effort() const noexcept { return seen_.size(); }
 
  private:
   static constexpr std::size_t most = 32;
@@ -106,6 +121,8 @@ class checker {
       return static_cast<std::size_t>(h ^ h >> 32);
     }
   };
+
+  static bool is_push(const call& c) { return c.what == kind::push && c.said == answer::ok; }
 
   bool search(const state& at, std::uint64_t now) {
     const history& calls = *calls_;
@@ -137,6 +154,7 @@ class checker {
         if (at.closed) return false;
         if (c.said == answer::refused) return capacity_ != 0 && (size == capacity_ || waits_for_pop(at, now));
         if (size == capacity_ && capacity_ != 0) return false;
+        if ((before_[i] & ~at.placed) != 0) return false;
         at.pushes[at.pushed++] = static_cast<std::uint8_t>(i);
         return true;
       case kind::pop:
@@ -173,7 +191,10 @@ class checker {
     std::size_t from = at.popped;
     if (capacity_ != 0) from = waits_ ? 0 : std::min(from, at.pushed > capacity_ ? at.pushed - capacity_ : 0);
     key k{at.placed, {}};
-    std::copy(at.pushes.data() + from, at.pushes.data() + at.pushed, k.recent.data());
+    bool is_known = false;  // the oldest of those that nobody pops
+    std::transform(
+        at.pushes.data() + from, at.pushes.data() + at.pushed, k.recent.data(),
+        [&](std::uint8_t i) { return popper_of_[i] == none && std::exchange(is_known, true) ? none : i; });
     return k;
   }
 
@@ -181,6 +202,7 @@ class checker {
   std::size_t capacity_ = 0;
   bool waits_ = false;  // any of them
   std::vector<std::uint8_t> pusher_of_, popper_of_;
+  std::vector<std::uint32_t> before_;  // the pushes that have to be placed before this one
   std::unordered_set<key, hash> seen_;
 };
 

@@ -139,6 +139,22 @@ TEST_CASE("the search goes back where a first guess was wrong") {
                     pop(12, 13, 1), pop(14, 15, 0), empty(16, 17), pop(18, 19, 2)}));
 }
 
+TEST_CASE("many pushes that overlap are few states, for their pops tell the order") {
+  history h;
+  for (std::uint32_t i = 0; i < 16; ++i) h.push_back(push(1, 9, i));
+  for (std::uint32_t i = 0; i < 8; ++i) h.push_back(pop(10 + 2 * i, 11 + 2 * i, 15 - i));
+  checker c;
+  CHECK(c.check(h, 0));
+  CHECK(c.effort() < 1000);
+  h.push_back(pop(30, 31, 15));  // twice
+  CHECK_FALSE(c.check(h, 0));
+  h.back() = pop(30, 31, 0);
+  CHECK(c.check(h, 0));
+  h.push_back(empty(32, 33));  // seven are left
+  CHECK_FALSE(c.check(h, 0));
+  CHECK(c.effort() < 1000);
+}
+
 TEST_CASE("a checker forgets the history before, and refuses one that is too long") {
   checker c;
   CHECK_FALSE(c.check({pop(1, 2, 0)}, 0));
