@@ -182,3 +182,9 @@ TEST_CASE("a queue that ends destroys its messages and frees its segments, at ev
 TEST_CASE("there is always room in a segmented queue") {
   STATIC_REQUIRE(core<int>::sees_room());
 }
+
+TEST_CASE("a batch of an empty queue is none") {
+  core<int> queue;
+  int out[2];
+  CHECK(queue.try_take_n(out, 2) == 0);
+}

@@ -2,6 +2,7 @@
 #include <millrace/lockfree/spsc_core.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <vector>
 
@@ -131,5 +132,23 @@ TEST_CASE("an spsc ring that ends destroys its messages and frees its memory, at
         REQUIRE(counting_traits::outstanding == 0);
       }
     }
+  }
+}
+
+TEST_CASE("an spsc ring knows how full it is, and counts what went through it, at every place") {
+  for (const std::size_t capacity : {1u, 2u, 7u, 20u}) {
+    core<int> q(capacity);
+    std::uint64_t in = 0;
+    std::uint64_t out = 0;
+    bool all = true;
+    for (std::size_t turn = 0; turn < 5000; ++turn) {
+      const std::size_t fill = turn * 7 % (capacity + 1);
+      while (in - out < fill) all = all && q.try_put(1) == claim::done && ++in != 0;
+      while (in - out > fill) all = all && take(q) == 1 && ++out != 0;
+      all = all && q.pushed() == in && q.popped() == out && q.is_empty() == (fill == 0) &&
+            q.sees_message() == (fill != 0) && q.was_full() == (fill == capacity);
+    }
+    CAPTURE(capacity);
+    REQUIRE(all);
   }
 }

@@ -42,6 +42,11 @@ class raw_slot {
     return *std::launder(reinterpret_cast<T*>(bytes_));
   }
 
+  const T& get() const noexcept {
+    probe_.read();
+    return *std::launder(reinterpret_cast<const T*>(bytes_));
+  }
+
   void destroy() noexcept { get().~T(); }
 
  private:

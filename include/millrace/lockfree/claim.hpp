@@ -10,4 +10,10 @@ enum class claim : unsigned char {
   flagged,  ///< the ticket word carries a flag: whoever set it must be asked
 };
 
+/// What the floor above keeps beside the two ends of a ring, on the lines that they write: nothing.
+struct nothing_beside {
+  struct tail {};
+  struct head {};
+};
+
 }  // namespace millrace::detail

@@ -29,9 +29,9 @@ namespace millrace::detail {
 ///             the other end at that cell, so the ring as a whole is not.
 /// Complexity  constant; sizeof(T) plus one ticket, rounded up to their alignment, for each slot.
 ///
-/// The flags are opaque here. While any is set, try_put and try_take leave the word alone; the
-/// floor above gives each bit its meaning and works through the locked_ functions.
-template <class T, class Traits, class Layout = dense_slots>
+/// The flags are opaque here. While any is set, try_put and try_take leave the word alone; the floor above
+/// gives each bit its meaning, and keeps what such a lock guards in Beside::tail and Beside::head.
+template <class T, class Traits, class Layout = dense_slots, class Beside = nothing_beside>
 class ring_core {
   // A ticket word is {lap, index, flag_bits}: index < capacity, one lap is the smallest power of
   // two >= capacity, so stepping needs no division and every capacity >= 1 is exact.
@@ -99,6 +99,14 @@ class ring_core {
     if (distance > static_cast<ticket>(~ticket{0}) / 2) return 0;  // the head has moved in between
     const std::size_t size = static_cast<std::size_t>(distance / step);
     return size < capacity_ ? size : capacity_;
+  }
+
+  /// How many tickets were claimed before this one.
+  std::uint64_t count_of(ticket word) const noexcept {
+    const ticket start = static_cast<ticket>(static_cast<ticket>(Traits::first_ticket * step) & ~index_mask_);
+    const std::uint64_t laps =
+        static_cast<ticket>(static_cast<ticket>(word - start) & ~(index_mask_ | flag_bits)) / lap_;
+    return laps * capacity_ + index_of(word);
   }
 
   /// A snapshot: whether a push that came now would find a free cell.
@@ -258,6 +266,10 @@ class ring_core {
 
   // For the floor above, which locks a ticket word by a flag.
 
+  typename Beside::tail& beside_tail() noexcept { return beside_tail_; }
+  const typename Beside::tail& beside_tail() const noexcept { return beside_tail_; }
+  typename Beside::head& beside_head() noexcept { return beside_head_; }
+
   static ticket place(ticket word) noexcept { return static_cast<ticket>(word & ~flag_bits); }
 
   ticket next(ticket at) const noexcept {
@@ -274,34 +286,42 @@ class ring_core {
   bool change_head(ticket& found, ticket wanted) noexcept { return change(head_, found, wanted); }
 
   /// Only for the holder of that word's lock: ends it.
-  void unlock_tail(ticket word) noexcept {
-    tail_.store(word, std::memory_order_release);  // E3 publish
-  }
-  void unlock_head(ticket word) noexcept {
-    head_.store(word, std::memory_order_release);  // E3 publish
-  }
+  void unlock_tail(ticket word) noexcept { tail_.store(word, std::memory_order_release); }  // E3 publish
+  void unlock_head(ticket word) noexcept { head_.store(word, std::memory_order_release); }  // E3 publish
 
-  /// Whether the message with this ticket (no flags) can be taken.
+  /// Whether the cell of this ticket (no flags) can be filled; whether its message can be taken.
+  bool is_free(ticket at) const noexcept {
+    return cell_at(at).stamp.load(std::memory_order_acquire) == at;  // E2 observe
+  }
   bool is_published(ticket at) const noexcept {
     return cell_at(at).stamp.load(std::memory_order_acquire) == published(at);  // E1 observe
+  }
+
+  /// Builds the message with this ticket in its free cell, for who has locked the tail there and moved it on.
+  template <class... Args>
+  void put_claimed(ticket at, Args&&... args) noexcept {
+    cell& here = cell_at(at);
+    here.slot.construct(std::forward<Args>(args)...);
+    here.stamp.store(published(at), std::memory_order_release);  // E1 publish: last touch
   }
 
   /// The published message with this ticket, for who has locked the head there and moved it on.
   T& claimed(ticket at) noexcept { return cell_at(at).slot.get(); }
 
-  /// Destroys what was moved out of a claimed cell, and frees it, of a ring that nobody pushes to any more.
+  /// Destroys what was moved out of a claimed cell, and frees it for the push one lap later.
   void free_claimed(ticket at) noexcept {
     cell& here = cell_at(at);
     here.slot.destroy();
-    here.stamp.store(lap_after(at), std::memory_order_relaxed);  // relaxed: no push follows; last touch
+    here.stamp.store(lap_after(at), std::memory_order_release);  // E2 publish: last touch
   }
 
-  /// Destroys what was moved out of a claimed cell, and puts the message of the push one lap later in
+  /// Destroys what was moved out of a claimed cell, and builds the message of the push one lap later in
   /// its place, for who has moved the tail past that push.
-  void replace_claimed(ticket at, T&& message) noexcept {
+  template <class... Args>
+  void replace_claimed(ticket at, Args&&... args) noexcept {
     cell& here = cell_at(at);
     here.slot.destroy();
-    here.slot.construct(std::move(message));
+    here.slot.construct(std::forward<Args>(args)...);
     here.stamp.store(published(lap_after(at)), std::memory_order_release);  // E1 publish: last touch
   }
 
@@ -372,7 +392,9 @@ class ring_core {
   cell* const cells_;
 
   alignas(cache_line) ticket_word tail_;
+  [[no_unique_address]] typename Beside::tail beside_tail_;
   alignas(cache_line) ticket_word head_;
+  [[no_unique_address]] typename Beside::head beside_head_;
 };
 
 }  // namespace millrace::detail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -42,7 +43,10 @@ class segment_core {
   //
   // next is written before the last cell's stamp, so the pop of the last cell finds it.
   //
-  // A ticket word moves only by CAS, but out of `changing`. An operation loads the word, the segment
+  // The other flags are opaque here, as in ring_core: while one is set, a claim leaves the word alone, unless
+  // it was told to pass by. They are set while `changing` is not.
+  //
+  // A ticket word moves only by CAS, but out of `changing`, and by who has locked it with a flag. An operation loads the word, the segment
   // pointer, and then that segment's base. The pointer is not older than the word, by E2. Where the pointer
   // or the base are newer, the word has moved on, and the CAS on it fails.
   //
@@ -51,11 +55,14 @@ class segment_core {
   //
   // E1  put -> take      the message and next, by the cell's stamp.
   // E2  change -> claim  the segment that an end stands in and its base, by the pointer and by the word.
+  // E3  unlock -> lock    what the lock of a ticket word guards: see ring_core.
 
  public:
   using ticket = typename Traits::ticket;
 
   static constexpr bool nothrow_put = false;
+  static constexpr ticket flag_bits = 15;
+  static constexpr ticket changing = 1;  // the others are free for the floor above
 
   segment_core() {
     segment_type* const first = pool_.take();
@@ -70,7 +77,7 @@ class segment_core {
   segment_core& operator=(const segment_core&) = delete;
 
   ~segment_core() {
-    while (try_take([](T&&) noexcept {}) == claim::done) {
+    while (try_take<static_cast<ticket>(flag_bits & ~changing)>([](T&&) noexcept {}) == claim::done) {
     }
     segment_type::destroy(head_.segment.load(std::memory_order_relaxed));  // relaxed: we are alone
   }
@@ -85,26 +92,29 @@ class segment_core {
 
   static constexpr bool sees_room() noexcept { return true; }
 
-  /// Always done, but for std::bad_alloc, which leaves args alone.
+  /// Done, unless there is a flag, or std::bad_alloc; both leave args alone.
   template <class... Args>
   MILLRACE_ALWAYS_INLINE claim try_put(Args&&... args) {
     static_assert(std::is_nothrow_constructible_v<T, Args...>);
     const claimed ours = claim_tail(1);
+    if (ours.count == 0) return claim::flagged;
     fill(*ours.cells(), ours.at, std::forward<Args>(args)...);
     return claim::done;
   }
 
-  template <class Sink>
+  /// Passes by the flags in `Passes`.
+  template <ticket Passes = 0, class Sink>
   MILLRACE_ALWAYS_INLINE claim try_take(Sink&& sink) noexcept {
     static_assert(std::is_nothrow_invocable_v<Sink, T&&>);
-    const claimed ours = claim_head(1);
-    if (ours.count == 0) return claim::blocked;
+    const claimed ours = claim_head<Passes>(1);
+    if (ours.count == 0) return ours.in == nullptr ? claim::blocked : claim::flagged;
     empty(*ours.cells(), std::forward<Sink>(sink));
     give_back(ours);
     return claim::done;
   }
 
-  /// All n, in one step for each segment; fewer if memory ends, and std::bad_alloc if then not one went in.
+  /// All n, in one step for each segment; fewer at a flag, or if memory ends; std::bad_alloc if
+  /// then not one went in.
   template <class It>
   std::size_t try_put_n(It first, std::size_t n) {
     std::size_t done = 0;
@@ -112,6 +122,7 @@ class segment_core {
       claimed ours;
       try {
         ours = claim_tail(n - done);
+        if (ours.count == 0) return done;
       } catch (...) {
         if (done == 0) throw;
         break;
@@ -130,7 +141,7 @@ class segment_core {
   std::size_t try_take_n(Out out, std::size_t n) noexcept {
     std::size_t done = 0;
     while (done < n) {
-      const claimed ours = claim_head(n - done);
+      const claimed ours = claim_head<0>(n - done);
       if (ours.count == 0) break;
       for (cell *c = ours.cells(), *const stop = c + ours.count; c != stop; ++c, ++out) {
         empty(*c, [&](T&& message) noexcept { *out = std::move(message); });
@@ -141,6 +152,27 @@ class segment_core {
     return done;
   }
 
+  // For the floor above, which locks the tail by a flag, and marks the head with one.
+
+  static ticket place(ticket word) noexcept { return static_cast<ticket>(word & ~flag_bits); }
+
+  /// How many tickets were claimed before this one.
+  static std::uint64_t count_of(ticket word) noexcept {
+    return static_cast<ticket>(place(word) - start) / step;
+  }
+
+  ticket tail() const noexcept { return tail_.word.load(std::memory_order_acquire); }  // E3 observe
+  ticket head() const noexcept { return head_.word.load(std::memory_order_acquire); }  // E3 observe
+
+  /// Replaces the word if it is still `found`; otherwise tells in `found` what it is. Not while `changing`.
+  bool change_tail(ticket& found, ticket wanted) noexcept { return change_word(tail_, found, wanted); }
+  bool change_head(ticket& found, ticket wanted) noexcept { return change_word(head_, found, wanted); }
+
+  /// Only for the holder of its lock: ends it.
+  void unlock_tail(ticket word) noexcept {
+    tail_.word.store(word, std::memory_order_release);  // E3 publish
+  }
+
  private:
   using pool = segment_pool<T, Traits>;
   using segment_type = typename pool::segment_type;
@@ -148,9 +180,7 @@ class segment_core {
 
   static_assert(message_requirements<T>::met);
 
-  static constexpr ticket flag_bits = 15;
   static constexpr ticket step = 16;
-  static constexpr ticket changing = 1;
   static constexpr ticket start = static_cast<ticket>(Traits::first_ticket * step);
 
   struct claimed {
@@ -167,7 +197,6 @@ class segment_core {
     alignas(cache_line) typename Traits::template atomic<segment_type*> segment;
   };
 
-  static ticket place(ticket word) noexcept { return static_cast<ticket>(word & ~flag_bits); }
   static ticket after(ticket at, std::size_t n) noexcept {
     return static_cast<ticket>(at + static_cast<ticket>(n) * step);
   }
@@ -199,14 +228,15 @@ class segment_core {
     return is_last;
   }
 
-  /// Claims up to n cells, one at least, all in one segment.
+  /// Claims up to n cells, all in one segment; none: at a flag.
   MILLRACE_ALWAYS_INLINE claimed claim_tail(std::size_t n) {
     backoff<Traits> pause;
     for (;;) {
       const ticket at = tail_.word.load(std::memory_order_acquire);            // E2 observe
       segment_type* const in = tail_.segment.load(std::memory_order_acquire);  // E2 observe
       const std::size_t index = index_in(*in, at);
-      if ((at & flag_bits) != 0 || index >= in->count) {
+      if ((at & flag_bits & ~changing) != 0) return {};
+      if ((at & changing) != 0 || index >= in->count) {
         pause();
       } else if (n < in->count - index) {
         ticket found = at;
@@ -242,34 +272,38 @@ class segment_core {
     return true;
   }
 
-  /// Claims up to n messages, all in one segment; none: there is none, or its push is in flight.
+  /// Claims up to n messages, all in one segment; none: there is none, or its push is in flight; or at a flag,
+  /// where `in` is not null.
+  template <ticket Passes>
   MILLRACE_ALWAYS_INLINE claimed claim_head(std::size_t n) noexcept {
     backoff<Traits> pause;
     for (;;) {
-      ticket at = head_.word.load(std::memory_order_acquire);  // E2 observe
+      ticket found = head_.word.load(std::memory_order_acquire);  // E2 observe
       // caution: else the pointer may be older, and its segment have the ticket in a later use: then our change
       // of the pointer could land before the last one. In the checker, stores never overtake each other.
       segment_type* const in = head_.segment.load(std::memory_order_acquire);  // E2 observe
+      const ticket at = place(found);
       const std::size_t index = index_in(*in, at);
-      if ((at & flag_bits) != 0 || index >= in->count) {
+      if ((found & flag_bits & ~(changing | Passes)) != 0) return {in, at, index, 0};
+      if ((found & changing) != 0 || index >= in->count) {
         pause();
         continue;
       }
       const std::size_t run = ready(*in, at, index, n);
       if (run == 0) {
-        if (head_.word.load(std::memory_order_relaxed) == at) return {};  // relaxed: it carries nothing
+        if (head_.word.load(std::memory_order_relaxed) == found) return {};  // relaxed: it carries nothing
         continue;
       }
       const bool is_last = index + run == in->count;
-      const ticket to = after(at, run);
+      const ticket to = after(found, run);  // with the flags that it passes by
       if (head_.word.compare_exchange_strong(
-              at, static_cast<ticket>(is_last ? to | changing : to),
+              found, static_cast<ticket>(is_last ? to | changing : to),
               std::memory_order_relaxed,     // relaxed: only counts; continues E2 of who changed it
               std::memory_order_relaxed)) {  // relaxed: loaded again
         if (is_last) {
           change(head_, to, in->next.load(std::memory_order_relaxed));  // relaxed: E1 has carried it
         }
-        return {in, static_cast<ticket>(to - static_cast<ticket>(run) * step), index, run};
+        return {in, at, index, run};
       }
       backoff<Traits>::lost_race();
     }
@@ -285,6 +319,12 @@ class segment_core {
       ++run;
     }
     return run;
+  }
+
+  static bool change_word(end& e, ticket& found, ticket wanted) noexcept {
+    return e.word.compare_exchange_strong(found, wanted,
+                                          std::memory_order_acquire,   // E3 observe; continues E2
+                                          std::memory_order_relaxed);  // relaxed: who fails looks again
   }
 
   /// Ends `changing`, which this thread began by claiming the last cell of the segment before.

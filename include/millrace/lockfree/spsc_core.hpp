@@ -23,10 +23,13 @@ namespace millrace::detail {
 /// Source: a flag in each slot instead of a shared index: J. Giacomoni, T. Moseley and M. Vachharajani,
 /// FastForward (PPoPP 2008); here one for each line, and the tail that it tells is a position.
 ///
-/// Threads     one calls try_put, try_put_n and sees_room, one try_take and try_take_n; any size_approx.
+/// Threads     one calls try_put, try_put_n and sees_room, one try_take, try_take_n and sees_message; any the
+///             others.
 /// Progress    wait-free.
 /// Complexity  constant; no locked instruction.
-template <class T, class Traits>
+///
+/// Beside is what the floor above keeps for each side, in a line that only this side writes.
+template <class T, class Traits, class Beside = nothing_beside>
 class spsc_core {
   // A position is {lap, line, place in the line}: place 1 to slots_in_line is a slot, 0 is the stamp. One lap
   // is a power of two, so stepping needs no division, and positions order all messages.
@@ -87,6 +90,34 @@ class spsc_core {
     return size < r.capacity ? size : r.capacity;
   }
 
+  /// Snapshots of how many messages went in, and out, modulo what a position counts.
+  ticket pushed() const noexcept {
+    return producer_.count_of(producer_.tail.load(std::memory_order_relaxed));  // relaxed: a snapshot
+  }
+  ticket popped() const noexcept {
+    return producer_.count_of(head_.load(std::memory_order_relaxed));  // relaxed: a snapshot
+  }
+
+  /// Whether the ring was full at some moment of the call.
+  bool was_full() const noexcept {
+    const ticket tail = producer_.tail.load(std::memory_order_relaxed);  // relaxed: full, if the head says so
+    return producer_.lap_after(head_.load(std::memory_order_relaxed)) == tail;  // relaxed: nothing is taken
+  }
+  /// Exact, where the caller is ordered after the last operation of each side.
+  bool is_empty() const noexcept {
+    return head_.load(std::memory_order_relaxed) ==         // relaxed: the caller has ordered it
+           producer_.tail.load(std::memory_order_relaxed);  // relaxed: the caller has ordered it
+  }
+
+  /// What is kept beside each side.
+  Beside& at_producer() noexcept { return producer_.beside; }
+  Beside& at_consumer() noexcept { return consumer_.beside; }
+
+  /// For the consumer: whether a pop that came now would find a message.
+  bool sees_message() const noexcept {
+    return is_before(head_.load(std::memory_order_relaxed),                   // relaxed: our own
+                     consumer_.here->stamp.load(std::memory_order_acquire));  // E1 observe
+  }
   /// Whether a push that came now would find a free slot.
   bool sees_room() noexcept {
     return has_room(producer_.tail.load(std::memory_order_relaxed));  // relaxed: our own
@@ -203,6 +234,12 @@ class spsc_core {
     std::size_t line_of(ticket at) const noexcept {
       return static_cast<std::size_t>(static_cast<ticket>(at & mask) / places);
     }
+    /// How many messages are before this position.
+    ticket count_of(ticket at) const noexcept {
+      const ticket from = static_cast<ticket>(at - (Traits::first_ticket & ~mask));
+      const std::size_t lap = static_cast<std::size_t>(static_cast<ticket>(from / (mask + 1)));
+      return static_cast<ticket>((lap * line_count + line_of(at)) * slots_in_line + place_of(at) - 1);
+    }
     /// Where a push must stop while the head is here: one capacity later.
     ticket lap_after(ticket head) const noexcept {
       const std::size_t slots = place_of(head) - 1 + capacity;
@@ -223,9 +260,11 @@ class spsc_core {
     explicit producer_side(const ring& where) : ring(where) {}
     word tail;
     ticket limit;
+    [[no_unique_address]] Beside beside;
   };
   struct alignas(apart) consumer_side : ring {
     explicit consumer_side(const ring& where) : ring(where) {}
+    [[no_unique_address]] Beside beside;
   };
 
   static std::size_t checked(std::size_t capacity) {
