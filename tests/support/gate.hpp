@@ -13,12 +13,12 @@
 namespace support {
 
 /// The least that an operation can wait for: open() lets one waiter pass, or the next to come.
-/// pass() yields how many have passed before.
+/// pass() yields how many have passed before, or
+/// minus the status that it was refused with.
 class gate {
  public:
   using traits = millrace::default_traits;
   using waiter = millrace::detail::waiter<traits>;
-  using progress = millrace::detail::progress;
 
   /// The step of pass(); it holds `cargo` for as long as it lives.
   class step {
@@ -27,29 +27,30 @@ class gate {
     using result_type = int;
 
     step(gate& at, counted cargo) noexcept : gate_(&at), cargo_(std::move(cargo)) {}
-    bool attempt_fast() noexcept { return gate_->enter(nullptr) == progress::completed; }
-    progress attempt(waiter* w) noexcept { return gate_->enter(w); }
+    bool attempt_fast() noexcept { return attempt(); }
+    bool attempt() noexcept { return gate_->enter(); }
+    bool park(waiter& w) noexcept { return gate_->line_up(w); }
+    const void* parks_at() const noexcept { return gate_; }
     bool withdraw(waiter& w) noexcept { return gate_->leave(w); }
-    int take_result() noexcept { return gate_->count(); }
+    void refuse(millrace::op_status why) noexcept { refused_ = why; }
+    int take_result() noexcept {
+      return refused_ == millrace::op_status::ok ? gate_->count() : -static_cast<int>(refused_);
+    }
 
    private:
     gate* gate_;
     counted cargo_;
+    millrace::op_status refused_ = millrace::op_status::ok;
   };
 
-  auto pass() noexcept {
-    return millrace::operation<step>(std::in_place_type<step>, *this, counted(0));
-  }
+  auto pass() noexcept { return millrace::operation<step>(std::in_place_type<step>, *this, counted(0)); }
 
   void open() {
     waiter* w = nullptr;
     {
       const std::lock_guard guard(mutex_);
-      if (waiting_.empty()) {
-        ++opened_;
-      } else {
-        w = &waiting_.pop_front();
-      }
+      w = waiting_.take();
+      if (w == nullptr) ++opened_;
     }
     if (w != nullptr) millrace::detail::wake(*w);
   }
@@ -64,15 +65,18 @@ class gate {
   }
 
  private:
-  progress enter(waiter* w) {
+  /// Whether one has passed.
+  bool enter() {
     const std::lock_guard guard(mutex_);
-    if (opened_ > 0) {
-      --opened_;
-      return progress::completed;
-    }
-    if (w == nullptr) return progress::must_wait;
-    waiting_.push_back(*w);
-    return progress::parked;
+    if (opened_ == 0) return false;
+    --opened_;
+    return true;
+  }
+  /// Where nobody may pass at once.
+  bool line_up(waiter& w) {
+    const std::lock_guard guard(mutex_);
+    if (opened_ == 0) waiting_.push_back(w);
+    return opened_ == 0;
   }
   bool leave(waiter& w) {
     const std::lock_guard guard(mutex_);

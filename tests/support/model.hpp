@@ -11,6 +11,7 @@
 #include <atomic>
 #include <bit>
 #include <cassert>
+#include <chrono>
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
@@ -22,10 +23,14 @@
 #include <optional>
 #include <ostream>
 #include <stdexcept>
+#include <stop_token>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
+#include <millrace/detail/asymmetric_fence.hpp>
 #include <millrace/detail/cpu.hpp>
+#include <millrace/detail/futex.hpp>
 #include <millrace/detail/pages.hpp>
 
 #include <relacy/relacy.hpp>
@@ -56,8 +61,12 @@
 #include <millrace/wait/waiter.hpp>
 
 // relacy replaces the unsized ones.
-inline void operator delete(void* memory, std::size_t) noexcept { ::operator delete(memory); }
-inline void operator delete[](void* memory, std::size_t) noexcept { ::operator delete[](memory); }
+inline void operator delete(void* memory, std::size_t) noexcept {
+  ::operator delete(memory);
+}
+inline void operator delete[](void* memory, std::size_t) noexcept {
+  ::operator delete[](memory);
+}
 
 namespace millrace::model {
 
@@ -65,20 +74,25 @@ constexpr int most_threads = 4;
 inline detail::thread_context thread_contexts[most_threads];
 inline bool has_acted[most_threads];  // since its last yield
 
-inline rl::debug_info here(const char* function = __builtin_FUNCTION(),
-                           const char* file = __builtin_FILE(),
+inline rl::debug_info here(const char* function = __builtin_FUNCTION(), const char* file = __builtin_FILE(),
                            unsigned line = __builtin_LINE()) noexcept {
   return rl::debug_info(function, file, line);
 }
 
 constexpr rl::memory_order order(std::memory_order o) noexcept {
   switch (o) {
-    case std::memory_order_relaxed: return rl::mo_relaxed;
-    case std::memory_order_consume: return rl::mo_consume;
-    case std::memory_order_acquire: return rl::mo_acquire;
-    case std::memory_order_release: return rl::mo_release;
-    case std::memory_order_acq_rel: return rl::mo_acq_rel;
-    default: return rl::mo_seq_cst;
+    case std::memory_order_relaxed:
+      return rl::mo_relaxed;
+    case std::memory_order_consume:
+      return rl::mo_consume;
+    case std::memory_order_acquire:
+      return rl::mo_acquire;
+    case std::memory_order_release:
+      return rl::mo_release;
+    case std::memory_order_acq_rel:
+      return rl::mo_acq_rel;
+    default:
+      return rl::mo_seq_cst;
   }
 }
 
@@ -132,12 +146,12 @@ class atomic {
     const access now(*this, at);
     return word_.fetch_sub(value, order(o), at);
   }
-  bool compare_exchange_strong(T& found, T wanted, std::memory_order success,
-                               std::memory_order failure, info at = here()) {
+  bool compare_exchange_strong(T& found, T wanted, std::memory_order success, std::memory_order failure,
+                               info at = here()) {
     return compare_exchange<false>(found, wanted, success, failure, at);
   }
-  bool compare_exchange_weak(T& found, T wanted, std::memory_order success,
-                             std::memory_order failure, info at = here()) {
+  bool compare_exchange_weak(T& found, T wanted, std::memory_order success, std::memory_order failure,
+                             info at = here()) {
     return compare_exchange<true>(found, wanted, success, failure, at);
   }
 
@@ -157,13 +171,11 @@ class atomic {
   };
 
   template <bool Weak>
-  bool compare_exchange(T& found, T wanted, std::memory_order success, std::memory_order failure,
-                        info at) {
+  bool compare_exchange(T& found, T wanted, std::memory_order success, std::memory_order failure, info at) {
     const access now(*this, at);
     // relacy takes no failure order that is stronger than the success order, so a failure is made of
     // a relaxed one and a load of the same value.
-    if (word_.compare_exchange(rl::bool_t<Weak>(), found, wanted, order(success), rl::mo_relaxed,
-                               at)) {
+    if (word_.compare_exchange(rl::bool_t<Weak>(), found, wanted, order(success), rl::mo_relaxed, at)) {
       return true;
     }
     if (failure != std::memory_order_relaxed) found = word_.load(order(failure), at);
@@ -192,7 +204,12 @@ class probe {
   life_mark mark_;
 };
 
-/// Blocks the model's thread: if nobody is left to unpark it, relacy reports a deadlock.
+/// How many deadlines may still pass in this schedule.
+inline int timeouts = 0;
+
+/// Blocks the model's thread: if nobody is left to unpark it, relacy reports a deadlock. There is no time:
+/// a deadline before the clock's zero has passed; max() never comes; and any other passes at once, or never,
+/// as the schedule has it.
 class parker {
  public:
   void park() {
@@ -201,6 +218,16 @@ class parker {
       rl::ctx().park_current_thread(false, false, false, here());
       sleeper_ = nobody;
     }
+  }
+  template <class TimePoint>
+  bool park_until(TimePoint deadline) {
+    const bool has_passed = deadline < TimePoint();
+    if (has_passed || (deadline != TimePoint::max() && timeouts > 0 && rl::rand(2) != 0)) {
+      if (!has_passed) --timeouts;
+      return token_.exchange(0, std::memory_order_acquire) != 0;
+    }
+    park();
+    return true;
   }
   void unpark() {
     token_.exchange(1, std::memory_order_release);
@@ -245,6 +272,22 @@ class arena {
   static inline int live_ = 0;
 };
 
+/// The fences of a biased_lock: those of the language; and what Linux makes of them, where only heavy() is one,
+/// of all threads.
+struct symmetric_fence {
+  static void prepare() {}
+  static void light() { rl::atomic_thread_fence(rl::mo_seq_cst, here()); }
+  static void heavy() { light(); }
+};
+struct asymmetric_fence {
+  static void prepare() {}
+  static void light() {}
+  static void heavy() {
+    rl::ctx().sched();
+    rl::systemwide_fence(here());
+  }
+};
+
 /// Traits for the shipped headers. Rings start at the ticket of operation number `First`: one of 8
 /// bits, 4 of which are flags, counts to 16 operations. Segments have so many cells, lines so many slots.
 template <class Ticket, Ticket First, std::size_t Cells = 2>
@@ -255,6 +298,8 @@ struct basic_model_traits {
   using ticket = Ticket;
   static constexpr ticket first_ticket = First;
   using parker = model::parker;
+  using fence = model::symmetric_fence;
+  static constexpr unsigned rebias_after = 1;
 
   // Every wait ends by another thread's step, so all of them are switches.
   static void pause() { model::pause(); }
@@ -269,6 +314,7 @@ struct basic_model_traits {
   static void discard(void*, std::size_t) noexcept {}
   template <std::size_t>
   static constexpr std::size_t segment_cells = Cells;
+  static constexpr std::size_t least_refilled = 16;
   template <std::size_t>  // watched ones would not fit
   static constexpr std::size_t line_slots = Cells;
 };
@@ -276,9 +322,9 @@ struct basic_model_traits {
 using model_traits = basic_model_traits<std::uint64_t, 0>;
 using tiny_traits = basic_model_traits<std::uint8_t, 14>;  // the third operation wraps
 
-/// Storage for one object of each type, made and destroyed by hand: what relacy allocates for a
+/// Storage for one object of each type and index, made and destroyed by hand: what relacy allocates for a
 /// scenario is not aligned for cache lines.
-template <class T>
+template <class T, int Index = 0>
 class box {
  public:
   template <class... Args>
@@ -287,6 +333,7 @@ class box {
   }
   void destroy() { get().~T(); }
   T& get() { return *std::launder(reinterpret_cast<T*>(bytes_)); }
+  T& operator*() { return get(); }
   T* operator->() { return &get(); }
 
  private:
@@ -328,7 +375,10 @@ class message {
 template <class Traits>
 class sleeper : public detail::waiter<Traits> {
  public:
-  sleeper() { this->home = executor_ref(*this); }
+  sleeper() {
+    this->home = executor_ref(*this);
+    this->contest = nullptr;
+  }
   void post(work_item&) noexcept {
     ++wakes_;
     parker_.unpark();
@@ -343,6 +393,16 @@ class sleeper : public detail::waiter<Traits> {
   int wakes_ = 0;
   typename Traits::parker parker_;
 };
+
+/// Parks it, or completes the step: false.
+template <class Step, class Traits>
+bool parks(Step& step, detail::waiter<Traits>& w) {
+  while (!step.park(w)) {
+    if (step.attempt()) return false;
+    Traits::pause();
+  }
+  return true;
+}
 
 /// What happened to the messages 0, 1, ... of a scenario, in the order of the schedule.
 class journal {
@@ -410,6 +470,7 @@ struct scenario : rl::test_suite<Derived, Threads> {
   scenario() {
     for (auto& context : thread_contexts) context = {};
     message::alive = 0;
+    timeouts = 2;
     arena::reset();
   }
   ~scenario() { RL_ASSERT(arena::live() == 0); }
@@ -431,8 +492,8 @@ bool run(const char* name, const char* how, rl::scheduler_type_e type, search de
   constexpr rl::thread_id_t threads = Scenario::params::thread_count;
   rl::ostringstream state;
   const unsigned start = get_tick_count();
-  const bool passed = rl::run_test<Scenario, Scheduler<threads>>(params, state, false) ==
-                      rl::test_result_success;
+  const bool passed =
+      rl::run_test<Scenario, Scheduler<threads>>(params, state, false) == rl::test_result_success;
   const unsigned milliseconds = get_tick_count() - start;
   std::printf("%s  %-56s %8llu %s schedules, %u ms\n", passed ? "ok    " : "FAILED", name,
               static_cast<unsigned long long>(params.stop_iteration), how, milliseconds);
@@ -465,6 +526,8 @@ void check(const char* name, search depth) {
 }
 
 /// For main() to return.
-inline int result() { return suite::failures == 0 ? 0 : 1; }
+inline int result() {
+  return suite::failures == 0 ? 0 : 1;
+}
 
 }  // namespace millrace::model

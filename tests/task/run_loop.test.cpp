@@ -2,10 +2,12 @@
 #include <millrace/task/run_loop.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -39,6 +41,19 @@ struct numbered : work_item {
       auto* const me = static_cast<numbered*>(self);
       me->out->push_back(me->n);
     };
+  }
+};
+
+using clock_type = millrace::timer_node::clock;
+using namespace std::chrono_literals;
+
+/// A timer that calls a function.
+template <class F>
+struct timer : millrace::timer_node {
+  F f;
+  timer(clock_type::time_point when, F function) : f(std::move(function)) {
+    deadline = when;
+    fire = [](timer_node* self) noexcept { static_cast<timer*>(self)->f(); };
   }
 };
 
@@ -145,4 +160,133 @@ TEST_CASE("a sleeping loop is woken by each post, and may go once it has run the
   }
   poster.join();
   CHECK(wrong == 0);
+}
+
+TEST_CASE("a loop fires its timers after their deadlines, in order, on the thread that runs it") {
+  run_loop loop;
+  std::string log;
+  bool early = false;
+  bool elsewhere = false;
+  const auto start = clock_type::now();
+  const auto note = [&](char letter, clock_type::duration after) {
+    return timer(start + after, [&, letter, after] {
+      log += letter;
+      early |= clock_type::now() < start + after;
+      elsewhere |= support::here() != millrace::executor_ref(loop);
+      if (log.size() == 3) loop.finish();
+    });
+  };
+  auto c = note('c', 2ms);
+  auto a = note('a', -1h);
+  auto b = note('b', 1ms);
+  auto hour = note('h', 1h);
+  for (millrace::timer_node* node :
+       {static_cast<millrace::timer_node*>(&c), static_cast<millrace::timer_node*>(&a),
+        static_cast<millrace::timer_node*>(&b), static_cast<millrace::timer_node*>(&hour)}) {
+    loop.timers()->add(*node);
+  }
+  CHECK(log.empty());
+  loop.run();
+  loop.timers()->remove(hour);
+  CHECK(log == "abc");
+  CHECK_FALSE(early);
+  CHECK_FALSE(elsewhere);
+  CHECK_FALSE(support::here());
+}
+
+TEST_CASE("what a timer hands on to runs on the loop") {
+  struct spy : work_item {
+    millrace::executor_ref seen;
+    spy() {
+      run = [](work_item* self) noexcept { static_cast<spy*>(self)->seen = support::here(); };
+    }
+  };
+  run_loop loop;
+  spy item;
+  timer dispatches(clock_type::now(),
+                   [&] { millrace::detail::trampoline<millrace::default_traits>::dispatch(item, {}); });
+  loop.timers()->add(dispatches);
+  CHECK(loop.run_one());
+  CHECK(item.seen == millrace::executor_ref(loop));
+}
+
+TEST_CASE("a loop that sleeps until a deadline wakes for an earlier one, and for work") {
+  run_loop loop;
+  timer hour(clock_type::now() + 1h, [] {});
+  loop.timers()->add(hour);
+  for (int i = 0; i < 500; ++i) {
+    timer now(clock_type::now(), [&] { loop.finish(); });
+    std::thread other([&] {
+      if (i % 2 == 0) {
+        loop.timers()->add(now);
+      } else {
+        loop.finish();
+      }
+    });
+    loop.run();
+    other.join();
+  }
+  loop.timers()->remove(hour);
+  CHECK_FALSE(hour.is_pending);
+}
+
+TEST_CASE("work that keeps a loop busy does not keep its timers from firing") {
+  run_loop loop;
+  bool fired = false;
+  struct busy : work_item {
+    run_loop& home;
+    bool& end;
+    int turns = 0;
+    busy(run_loop& l, bool& e) : home(l), end(e) {
+      run = [](work_item* self) noexcept {
+        auto* const me = static_cast<busy*>(self);
+        if (++me->turns < 50'000'000 && !me->end) {
+          me->home.post(*me);
+        } else {
+          me->home.finish();
+        }
+      };
+    }
+  } forever(loop, fired);
+  timer soon(clock_type::now() + 1ms, [&] { fired = true; });
+  loop.timers()->add(soon);
+  loop.post(forever);
+  loop.run();
+  CHECK(fired);
+
+  forever.turns = 50'000'000 - 40;  // due already: it does not take 40 items
+  fired = false;
+  timer past(clock_type::now(), [&] { fired = true; });
+  loop.timers()->add(past);
+  loop.post(forever);
+  loop.run();
+  CHECK(forever.turns < 50'000'000 - 20);
+}
+
+TEST_CASE("a loop may go once a timer has ended it, although its add() has not returned") {
+  constexpr int turns = 5000;
+  std::atomic<run_loop*> shared{nullptr};
+  struct ends : millrace::timer_node {
+    run_loop* loop = nullptr;
+    ends() {
+      fire = [](timer_node* self) noexcept { static_cast<ends*>(self)->loop->finish(); };
+    }
+  } timers[2];
+  std::thread adder([&] {
+    for (int i = 0; i < turns; ++i) {
+      run_loop* loop = nullptr;
+      while ((loop = shared.exchange(nullptr)) == nullptr) std::this_thread::yield();
+      ends& mine = timers[i % 2];
+      mine.deadline = clock_type::time_point::min();
+      mine.loop = loop;
+      loop->timers()->add(mine);
+    }
+  });
+  for (int i = 0; i < turns; ++i) {
+    auto loop = std::make_unique<run_loop>();
+    shared.store(loop.get());
+    loop->run();
+  }
+  adder.join();
+  CHECK(shared.load() == nullptr);
 }

@@ -67,6 +67,25 @@ struct call : work_item {
   }
 };
 
+using clock_type = millrace::timer_node::clock;
+
+/// A timer that calls a function.
+template <class F>
+struct timer : millrace::timer_node {
+  F f;
+  timer(clock_type::time_point when, F function) : f(std::move(function)) {
+    deadline = when;
+    fire = [](timer_node* self) noexcept { static_cast<timer*>(self)->f(); };
+  }
+};
+
+/// Until the workers that have nothing to do are likely to sleep.
+void let_them_sleep() {
+  const auto until = clock_type::now() + 1ms;
+  while (clock_type::now() < until) {
+  }
+}
+
 /// Posts a work item to its own worker, then blocks that worker until the item has run.
 struct blocker : work_item {
   struct release : work_item {
@@ -403,6 +422,216 @@ TEST_CASE("a worker that finds work while it goes to sleep leaves those asleep w
   }
   listed_as_sleeper::armed.store(false);
   CHECK(together.load() == 2);
+}
+
+TEST_CASE("a timer that comes while its worker goes to sleep is fired at once") {
+  millrace::basic_thread_pool<about_to_sleep> pool(1);
+  auto* const before = &about_to_sleep::before;
+  auto* const after = &about_to_sleep::after;
+  for (auto* const moment : {before, after, before, after}) {
+    for (const auto delay : {-1h, 0h}) {
+      std::promise<void> done;
+      timer late(clock_type::now() + delay, [&] { done.set_value(); });
+      call first([&] { *moment = [&] { pool.timers()->add(late); }; });
+      pool.post(first);
+      done.get_future().wait();
+      pool.timers()->remove(late);
+      CHECK_FALSE(*moment);
+    }
+    let_them_sleep();
+    std::promise<void> woken;
+    timer next(clock_type::now(), [&] { woken.set_value(); });
+    pool.timers()->add(next);
+    woken.get_future().wait();
+    pool.timers()->remove(next);
+  }
+}
+
+TEST_CASE("timers fire on workers, after their deadlines, and what they hand on to runs on the pool") {
+  const unsigned workers = GENERATE(1u, 2u, 4u);
+  thread_pool pool(workers);
+  for (int i = 0; i < 40; ++i) {
+    if (i % 2 == 0) let_them_sleep();
+    std::promise<millrace::executor_ref> ran;
+    millrace::executor_ref seen;
+    clock_type::time_point when;
+    call item([&] { ran.set_value(support::here()); });
+    timer one(clock_type::now() + std::chrono::microseconds(i * 50 - 100), [&] {
+      seen = support::here();
+      when = clock_type::now();
+      millrace::detail::trampoline<millrace::default_traits>::dispatch(item, {});
+    });
+    pool.timers()->add(one);
+    CHECK(ran.get_future().get() == millrace::executor_ref(pool));
+    pool.timers()->remove(one);
+    CHECK(seen == millrace::executor_ref(pool));
+    CHECK(when >= one.deadline);
+  }
+}
+
+TEST_CASE("sleeping workers wake for the earliest timer, and for one that is earlier still") {
+  const unsigned workers = GENERATE(1u, 3u);
+  thread_pool pool(workers);
+  timer hour(clock_type::now() + 1h, [] {});
+  pool.timers()->add(hour);
+  std::atomic<int> wrong{0};
+  for (int i = 0; i < 30; ++i) {
+    let_them_sleep();
+    std::atomic<int> fired{0};
+    std::promise<void> all;
+    const auto now = clock_type::now();
+    const auto note = [&](int n) {
+      return timer(now + std::chrono::microseconds(200 * n), [&, n] {
+        if (clock_type::now() < now + std::chrono::microseconds(200 * n)) ++wrong;
+        if (++fired == 3) all.set_value();
+      });
+    };
+    auto third = note(3);
+    auto second = note(2);
+    auto first = note(1);
+    for (auto* each : {&third, &second, &first}) pool.timers()->add(*each);
+    all.get_future().wait();
+    for (auto* each : {&third, &second, &first}) pool.timers()->remove(*each);
+  }
+  pool.timers()->remove(hour);
+  CHECK(wrong.load() == 0);
+}
+
+TEST_CASE("a timer fires in time although all workers but one are blocked") {
+  const unsigned workers = GENERATE(2u, 4u);
+  int rounds = 0;
+  thread_pool pool(workers);
+  for (int i = 0; i < 20; ++i) {
+    std::promise<void> fired;
+    auto over = fired.get_future().share();
+    struct waits : work_item {
+      std::shared_future<void> end;
+      std::atomic<unsigned>& ended;
+      waits(std::shared_future<void> e, std::atomic<unsigned>& n) : end(std::move(e)), ended(n) {
+        run = [](work_item* self) noexcept {
+          auto* const me = static_cast<waits*>(self);
+          auto& count = me->ended;
+          me->end.wait();
+          ++count;
+        };
+      }
+    };
+    std::atomic<unsigned> ended{0};
+    std::deque<waits> items;
+    timer one(clock_type::now() + 1ms, [&] { fired.set_value(); });
+    if (i % 2 == 0) pool.timers()->add(one);
+    if (i % 4 < 2) let_them_sleep();
+    for (unsigned n = 0; n + 1 < workers; ++n) items.emplace_back(over, ended);
+    for (auto& item : items) pool.post(item);
+    if (i % 2 != 0) pool.timers()->add(one);
+    over.wait();
+    pool.timers()->remove(one);
+    while (ended.load() + 1 < workers) std::this_thread::yield();
+    ++rounds;
+  }
+  CHECK(rounds == 20);
+}
+
+TEST_CASE("work that keeps all workers busy does not keep timers from firing") {
+  const unsigned workers = GENERATE(1u, 2u);
+  thread_pool pool(workers);
+  std::atomic<bool> fired{false};
+  struct busy : work_item {
+    std::atomic<bool>& end;
+    thread_pool& home;
+    std::promise<void> ended;
+    int turns = 0;
+    busy(std::atomic<bool>& e, thread_pool& p) : end(e), home(p) {
+      run = [](work_item* self) noexcept {
+        auto* const me = static_cast<busy*>(self);
+        if (me->end.load() || ++me->turns == 50'000'000) {
+          me->ended.set_value();
+        } else {
+          me->home.post(*me);
+        }
+      };
+    }
+  };
+  std::deque<busy> items;
+  for (unsigned i = 0; i < workers; ++i) items.emplace_back(fired, pool);
+  timer soon(clock_type::now() + 1ms, [&] { fired.store(true); });
+  pool.timers()->add(soon);
+  for (auto& item : items) pool.post(item);
+  for (auto& item : items) item.ended.get_future().wait();
+  pool.timers()->remove(soon);
+  CHECK(fired.load());
+}
+
+TEST_CASE("a pool stops although it sleeps until a deadline, and starts and stops among timers") {
+  std::size_t wrong = 0;
+  for (unsigned cycle = 0; cycle < 200; ++cycle) {
+    std::deque<chained> links;
+    timer hour(clock_type::now() + 1h, [] {});
+    timer now(clock_type::now() + std::chrono::microseconds(cycle % 90), [] {});
+    {
+      thread_pool pool(1 + cycle % 3);
+      pool.timers()->add(hour);
+      if (cycle % 10 == 0) let_them_sleep();
+      links = chains(pool, cycle % 5, 3);
+      pool.timers()->add(now);
+      for (std::size_t i = 0; i < cycle % 5; ++i) pool.post(links[i * 3]);
+      pool.timers()->remove(hour);
+      pool.timers()->remove(now);
+    }
+    wrong += not_run_once(links);
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("each timer of a pool fires once or is removed before, and no work is lost among them") {
+  struct counted : millrace::timer_node {
+    int fired = 0;  // handed over by the removal alone
+    counted() {
+      fire = [](timer_node* self) noexcept { ++static_cast<counted*>(self)->fired; };
+    }
+  };
+  const unsigned workers = GENERATE(1u, 2u, 3u);
+  std::deque<chained> links;
+  std::atomic<int> wrong{0};
+  {
+    thread_pool pool(workers);
+    links = chains(pool, 600, 3);
+    std::vector<std::thread> threads;
+    for (std::size_t t = 0; t < 2; ++t) {
+      threads.emplace_back([&, t] {
+        for (std::size_t i = 0; i < 300; ++i) {
+          counted few[3];
+          int n = 0;
+          for (auto& one : few) {
+            one.deadline =
+                clock_type::now() + std::chrono::microseconds((i * 7 + t) % 60 * static_cast<unsigned>(n++));
+            pool.timers()->add(one);
+          }
+          pool.post(links[(t * 300 + i) * 3]);
+          if (i % 8 == 0) std::this_thread::sleep_for(std::chrono::microseconds(i % 100));
+          for (auto& one : few) {
+            pool.timers()->remove(one);
+            if (one.fired > 1) ++wrong;
+          }
+        }
+      });
+    }
+    for (auto& t : threads) t.join();
+  }
+  CHECK(wrong.load() == 0);
+  CHECK(not_run_once(links) == 0);
+}
+
+TEST_CASE("a pool that sleeps until a deadline uses little of the processor") {
+  thread_pool pool(4);
+  timer hour(clock_type::now() + 1h, [] {});
+  pool.timers()->add(hour);
+  let_them_sleep();
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(200ms);
+  const double used = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+  pool.timers()->remove(hour);
+  CHECK(used < 0.2 * 0.2);
 }
 
 TEST_CASE("a pool that cannot start all its threads throws, and has ended those that it started") {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <millrace/wait/executor.hpp>
 
+#include <millrace/detail/atomic.hpp>
+#include <millrace/wait/timer_service.hpp>
+
 #include "support/catch.hpp"
 #include "support/manual_executor.hpp"
 
@@ -14,6 +17,21 @@ struct may_throw {
   void post(millrace::work_item&) {}
 };
 struct no_executor {};
+
+/// An executor with timers, which nobody fires.
+class with_timers : public manual_executor {
+ public:
+  millrace::timer_service* timers() noexcept { return &driver_; }
+
+ private:
+  struct driver final : millrace::detail::timer_driver<millrace::default_traits> {
+    parker* sleeps_too_long() noexcept override { return nullptr; }
+  } driver_;
+};
+
+struct throwing_timers : manual_executor {
+  millrace::timer_service* timers() { throw 1; }
+};
 
 }  // namespace
 
@@ -55,4 +73,19 @@ TEST_CASE("a reference to a reference is a copy of it") {
   const executor_ref second(first);
   first = {};
   CHECK(second == executor_ref(e));
+}
+
+TEST_CASE("an executor may have timers") {
+  with_timers own;
+  manual_executor none;
+  throwing_timers not_promised;
+  const executor_ref ref(own);
+  CHECK(ref.timers() == own.timers());
+  CHECK(executor_ref(ref).timers() == own.timers());
+  CHECK(executor_ref(none).timers() == nullptr);
+  CHECK(executor_ref(not_promised).timers() == nullptr);
+  CHECK(executor_ref().timers() == nullptr);
+  millrace::work_item item;
+  ref.post(item);
+  CHECK(own.posted() == 1);
 }

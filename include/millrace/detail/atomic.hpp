@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <new>
 
+#include <millrace/detail/asymmetric_fence.hpp>
 #include <millrace/detail/cpu.hpp>
 #include <millrace/detail/pages.hpp>
 #include <millrace/detail/parker.hpp>
@@ -33,6 +34,10 @@ struct default_traits {
 
   using parker = detail::parker;
 
+  /// The fences of a biased_lock, and after how many turns in which nobody slept its owners may enter again.
+  using fence = detail::asymmetric_fence;
+  static constexpr unsigned rebias_after = 64;
+
   static void pause() noexcept { detail::cpu_pause(); }
   static void yield() noexcept { detail::cpu_yield(); }
 
@@ -53,6 +58,9 @@ struct default_traits {
   /// 128 KiB, and 15 of those that are longer than 2000 bytes.
   template <std::size_t CellBytes>
   static constexpr std::size_t segment_cells = CellBytes < 2000 ? (131072 - 128) / (CellBytes + 1) : 15;
+
+  /// The least capacity of a bounded queue that lets pushers who wait in by the dozen: see bounded_core.
+  static constexpr std::size_t least_refilled = 16;
 
   /// How many slots stand in a line of spsc_ring, where so many fit.
   template <std::size_t Fitting>

@@ -44,6 +44,10 @@ class intrusive_list {
     return node;
   }
 
+  /// The first node, and the one after another; null: there is none.
+  Node* front() const noexcept { return front_; }
+  Node* after(const Node& node) const noexcept { return static_cast<Node*>(node.next); }
+
  private:
   Node* front_ = nullptr;
   Node* back_ = nullptr;

@@ -13,16 +13,20 @@
 #include <millrace/detail/spin_lock.hpp>
 #include <millrace/task/shared_work_list.hpp>
 #include <millrace/wait/executor.hpp>
+#include <millrace/wait/timer_service.hpp>
 #include <millrace/wait/trampoline.hpp>
 #include <millrace/wait/work_item.hpp>
 
 namespace millrace {
 
-/// An executor that runs its work on threads of its own.
+/// An executor that runs its work on threads of its own, and fires its timers there.
 ///
-/// Threads     any thread posts; construction and destruction are exclusive.
+/// Threads     any thread posts and adds timers; construction and destruction are exclusive.
 /// Progress    post() takes a spin lock for a few instructions, and makes a system call only where
-///             every worker that has nothing to do sleeps: one that is awake is never notified.
+///             every worker that has nothing to do sleeps: one that is awake is never notified. Timers
+///             fire in time as long as some worker has nothing to do. While all are busy, one fires when
+///             some worker runs out of work, or after the 16th item that it has begun since, at the
+///             latest.
 /// Ordering    what precedes post() happens-before the item's run(). Work that a worker posts goes to
 ///             that worker, in order; a worker without work takes over what another one has not
 ///             started for 10 us, and what other threads post.
@@ -30,15 +34,16 @@ namespace millrace {
 ///             std::system_error where a thread cannot be started.
 /// Complexity  constant; allocates only in the constructor. A worker without work spins for about
 ///             50 us, then sleeps; while others are busy, one naps for 50 us at a time instead.
-/// Lifetime    the destructor runs all that was posted, and what that posts, then joins the threads.
-///             It outlives all that may resume on it.
+/// Lifetime    the destructor runs all that was posted, and what that posts, then joins the threads; it
+///             does not wait for timers. The pool outlives all that may resume on it, and its pending
+///             timers.
 template <class Traits>
 class basic_thread_pool {
   // A worker is one of
   //   running     it has work
   //   searching   it has none, and looks at the lists of all; counted in idle_
-  //   sleeping    it is in sleepers_, and counted in idle_; who takes it from there makes it
-  //               searching and unparks it
+  //   sleeping    it is in sleepers_, or is the timekeeper_, and counted in idle_; who takes it from
+  //               there makes it searching and unparks it
   //
   // idle_ = {sleeping, searching}. A post wakes a sleeper only where there is one and nobody
   // searches; a searcher that finds work does likewise, because it no longer searches.
@@ -53,11 +58,17 @@ class basic_thread_pool {
   // before all are quiet, for one that is blocked may need another: the last one to be quiet, having
   // looked after the stop, ends all. Those that have gone stay quiet.
   //
+  // The timekeeper is the sleeper that sleeps until the earliest deadline only, and then takes itself
+  // back. Who goes to sleep while there is none becomes it, and it is the last to be woken for work. So
+  // some worker is the timekeeper, or searches (and looks at the timers meanwhile), or is about to wake
+  // one that will, as long as any sleep: who stops searching wakes another. No deadline is slept
+  // through: the timekeeper asks for the earliest one, under the lock of the timers, when it is where an
+  // add() that has an earlier one looks for it, under that lock.
+  //
   // E1  stop -> worker   all that was posted, and threads_, where a thread could not be started.
 
  public:
-  explicit basic_thread_pool(unsigned threads) 
-      : size_(checked(threads)), workers_(new worker[size_]) {
+  explicit basic_thread_pool(unsigned threads) : size_(checked(threads)), workers_(new worker[size_]) {
     for (std::size_t i = 0; i < size_; ++i) {
       workers_[i].pool = this;
       try {
@@ -86,6 +97,9 @@ class basic_thread_pool {
     }
   }
 
+  /// Its timers, for operations with a deadline.
+  timer_service* timers() noexcept { return &timers_; }
+
   unsigned size() const noexcept { return static_cast<unsigned>(size_); }
 
  private:
@@ -96,7 +110,8 @@ class basic_thread_pool {
   static constexpr auto steal_after = std::chrono::microseconds(10);
   static constexpr auto search_for = std::chrono::microseconds(50);
   static constexpr auto nap = std::chrono::microseconds(50);
-  static constexpr unsigned fairness = 61;  // how many own items between looks at the injector
+  static constexpr unsigned fairness = 61;        // how many own items between looks at the injector
+  static constexpr unsigned timer_fairness = 16;  // how many items between looks at the clock
 
   struct alignas(detail::cache_line) worker {
     detail::shared_work_list<Traits> list;
@@ -105,6 +120,19 @@ class basic_thread_pool {
     worker* next_sleeper = nullptr;  // guarded by sleepers_lock_
     unsigned turn = 0;               // its own
     std::thread thread;
+  };
+
+  class driver final : public detail::timer_driver<Traits> {
+   public:
+    explicit driver(basic_thread_pool& pool) noexcept : pool_(pool) {}
+
+   private:
+    typename Traits::parker* sleeps_too_long() noexcept override {
+      worker* const sleeper = pool_.take_sleeper(true);
+      return sleeper != nullptr ? &sleeper->parker : nullptr;
+    }
+
+    basic_thread_pool& pool_;
   };
 
   static std::size_t checked(unsigned threads) {
@@ -129,11 +157,27 @@ class basic_thread_pool {
   }
 
   work_item* next(worker& self) noexcept {
-    if (++self.turn % fairness == 0) {
+    ++self.turn;
+    if (self.turn % timer_fairness == 0 && timers_.earliest() != clock::time_point::max()) {
+      expire(clock::now());
+    }
+    if (self.turn % fairness == 0) {
       if (work_item* const item = injector_.pop()) return item;
     }
+    return next_of(self);
+  }
+
+  work_item* next_of(worker& self) noexcept {
     if (work_item* const item = self.list.pop()) return item;
     return injector_.pop();
+  }
+
+  /// Fires the timers that are due.
+  void expire(clock::time_point now) noexcept {
+    if (now < timers_.earliest()) return;
+    detail::trampoline<Traits> bottom{executor_ref(*this)};
+    timers_.expire(now);
+    bottom.run();
   }
 
   /// An item from anywhere, however long that takes; null: the pool stops and there is none.
@@ -145,8 +189,8 @@ class basic_thread_pool {
         wake_one();
         return item;
       }
-      add_sleeper(self);
-      idle_.fetch_add(one_sleeping - 1, std::memory_order_relaxed);  // relaxed: the lists' locks
+      const bool keeps_time = add_sleeper(self);
+      idle_.fetch_add(one_sleeping - 1, std::memory_order_relaxed);     // relaxed: the lists' locks
       const bool stopping = stopping_.load(std::memory_order_acquire);  // E1 observe: before the look
       // caution: as stop() says
       if (work_item* const item = look_everywhere()) {
@@ -164,7 +208,15 @@ class basic_thread_pool {
         finished_.store(true, std::memory_order_relaxed);  // relaxed: sleepers_lock_ and the parkers
         wake_all();
       }
-      self.parker.park();  // who wakes us counts us as searching
+      if (!keeps_time) {
+        self.parker.park();  // who wakes us counts us as searching
+      } else if (!self.parker.park_until(timers_.sleeps_until())) {
+        if (remove_sleeper(self)) {
+          idle_.fetch_sub(one_sleeping - 1, std::memory_order_relaxed);  // relaxed: counts
+        } else {
+          self.parker.park();  // somebody was about to wake us
+        }
+      }
       if (finished_.load(std::memory_order_relaxed)) return nullptr;  // relaxed: seen late, we end again
       quiet_.fetch_sub(1, std::memory_order_relaxed);                 // relaxed: counts
     }
@@ -177,7 +229,8 @@ class basic_thread_pool {
     clock::time_point since[most_victims] = {};
     const clock::time_point start = clock::now();
     for (clock::time_point now = start;; now = clock::now()) {
-      if (work_item* const item = injector_.pop()) return item;
+      expire(now);
+      if (work_item* const item = next_of(self)) return item;
       bool all_empty = true;
       for (std::size_t i = 0; i < size_ && i < most_victims; ++i) {
         list& victim = workers_[i].list;
@@ -219,14 +272,19 @@ class basic_thread_pool {
     return idle >= one_sleeping && idle % one_sleeping == 0 ? take_sleeper() : nullptr;
   }
 
-  /// Takes a sleeper from the list, and counts it as searching; the caller unparks it.
-  worker* take_sleeper() noexcept {
+  /// Makes a sleeper no sleeper, and counts it as searching; the caller unparks it.
+  worker* take_sleeper(bool timekeeper_first = false) noexcept {
     worker* sleeper;
     {
       const detail::lock_guard guard(sleepers_lock_);
-      sleeper = sleepers_;
-      if (sleeper == nullptr) return nullptr;
-      sleepers_ = sleeper->next_sleeper;
+      if (sleepers_ == nullptr || (timekeeper_first && timekeeper_ != nullptr)) {
+        sleeper = timekeeper_;
+        if (sleeper == nullptr) return nullptr;
+        timekeeper_ = nullptr;
+      } else {
+        sleeper = sleepers_;
+        sleepers_ = sleeper->next_sleeper;
+      }
     }
     idle_.fetch_sub(one_sleeping - 1, std::memory_order_relaxed);  // relaxed: counts
     return sleeper;
@@ -236,15 +294,25 @@ class basic_thread_pool {
     while (worker* const sleeper = take_sleeper()) sleeper->parker.unpark();
   }
 
-  void add_sleeper(worker& self) noexcept {
+  /// True: it is the timekeeper.
+  bool add_sleeper(worker& self) noexcept {
     const detail::lock_guard guard(sleepers_lock_);
+    if (timekeeper_ == nullptr) {
+      timekeeper_ = &self;
+      return true;
+    }
     self.next_sleeper = sleepers_;
     sleepers_ = &self;
+    return false;
   }
 
   /// False: somebody took it to wake it.
   bool remove_sleeper(worker& self) noexcept {
     const detail::lock_guard guard(sleepers_lock_);
+    if (timekeeper_ == &self) {
+      timekeeper_ = nullptr;
+      return true;
+    }
     for (worker** at = &sleepers_; *at != nullptr; at = &(*at)->next_sleeper) {
       if (*at == &self) {
         *at = self.next_sleeper;
@@ -266,10 +334,12 @@ class basic_thread_pool {
   const std::size_t size_;
   const std::unique_ptr<worker[]> workers_;
   list injector_;
+  driver timers_{*this};
   alignas(detail::cache_line) typename Traits::template atomic<std::uint64_t> idle_{0};
   detail::spin_lock<Traits> sleepers_lock_;
-  worker* sleepers_ = nullptr;
-  std::size_t threads_ = size_;  // how many were started
+  worker* sleepers_ = nullptr;    // but for the timekeeper
+  worker* timekeeper_ = nullptr;  // guarded by sleepers_lock_
+  std::size_t threads_ = size_;   // how many were started
   typename Traits::template atomic<std::size_t> quiet_{0};
   typename Traits::template atomic<bool> stopping_{false};
   typename Traits::template atomic<bool> finished_{false};
