@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <millrace/wait/operation.hpp>
 
+#include <chrono>
 #include <concepts>
+#include <future>
 #include <new>
 #include <string>
 #include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <millrace/wait/stop_token.hpp>
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
@@ -37,10 +41,13 @@ struct open_step {
   gate& at;
   explicit open_step(gate& g) noexcept : at(g) {}
   bool attempt_fast() noexcept { return false; }
-  millrace::detail::progress attempt(gate::waiter*) noexcept {
+  bool attempt() noexcept {
     at.open();
-    return millrace::detail::progress::completed;
+    return true;
   }
+  bool park(gate::waiter&) noexcept { return false; }
+  const void* parks_at() const noexcept { return &at; }
+  void refuse(millrace::op_status) noexcept {}
   bool withdraw(gate::waiter&) noexcept { return false; }
   bool take_result() noexcept { return true; }
 };
@@ -54,9 +61,11 @@ struct late_step {
   using traits = gate::traits;
   using result_type = bool;
   bool attempt_fast() noexcept { return false; }
-  millrace::detail::progress attempt(gate::waiter* w) noexcept {
-    return w == nullptr ? millrace::detail::progress::must_wait : millrace::detail::progress::completed;
-  }
+  int attempts = 0;
+  bool attempt() noexcept { return attempts++ > 0; }
+  bool park(gate::waiter&) noexcept { return false; }
+  const void* parks_at() const noexcept { return this; }
+  void refuse(millrace::op_status) noexcept {}
   bool withdraw(gate::waiter&) noexcept { return false; }
   bool take_result() noexcept { return true; }
 };
@@ -65,14 +74,17 @@ struct throwing_step {
   using traits = gate::traits;
   using result_type = int;
   bool attempt_fast() noexcept { return true; }
-  millrace::detail::progress attempt(gate::waiter*) noexcept {
-    return millrace::detail::progress::completed;
-  }
+  bool attempt() noexcept { return true; }
+  bool park(gate::waiter&) noexcept { return false; }
+  const void* parks_at() const noexcept { return this; }
+  void refuse(millrace::op_status) noexcept {}
   bool withdraw(gate::waiter&) noexcept { return false; }
   int take_result() { throw std::string("result"); }
 };
 
-homed_task pass_at_home(executor_ref, gate& at, int& result) { result = co_await at.pass(); }
+homed_task pass_at_home(executor_ref, gate& at, int& result) {
+  result = co_await at.pass();
+}
 
 homed_task pass_elsewhere(executor_ref, executor_ref other, gate& at, int& result) {
   result = co_await at.pass().on(other);
@@ -82,7 +94,9 @@ foreign_task pass_on(executor_ref other, gate& at, int& result) {
   result = co_await at.pass().on(other);
 }
 
-foreign_task pass_into(gate& at, int& result) { result = co_await at.pass(); }
+foreign_task pass_into(gate& at, int& result) {
+  result = co_await at.pass();
+}
 
 foreign_task wait_inside(gate& at, int& result) {
   result = at.pass().wait();
@@ -96,7 +110,9 @@ foreign_task pass_stored(gate& at, std::vector<int>& results) {
   results.push_back(other);
 }
 
-foreign_task pass_with_message(gate& at, counted) { (void)co_await at.pass(); }
+foreign_task pass_with_message(gate& at, counted) {
+  (void)co_await at.pass();
+}
 
 foreign_task pass_often(gate& at, int times, int& passed) {
   for (int i = 0; i < times; ++i) {
@@ -388,6 +404,155 @@ TEST_CASE("what the result throws is thrown to who runs the operation") {
   const foreign_task f = catch_result(caught);
   f.start();
   CHECK(caught == "result");
+}
+
+namespace {
+
+constexpr int cancelled = -static_cast<int>(millrace::op_status::cancelled);
+constexpr int timed_out = -static_cast<int>(millrace::op_status::timeout);
+
+template <class Token>
+foreign_task pass_unless(gate& at, Token token, int& result) {
+  result = co_await at.pass().with(token);
+}
+
+foreign_task pass_within(gate& at, std::chrono::hours span, int& result) {
+  result = co_await at.pass().within(span);
+}
+
+}  // namespace
+
+TEST_CASE("an operation that was stopped before it runs does nothing, run in any way") {
+  gate g;
+  g.open();
+  millrace::stop_source halt;
+  halt.request_stop();
+  int awaited = 1;
+  int started = 1;
+  const foreign_task f = pass_unless(g, halt.token(), awaited);
+  f.start();
+  g.pass().with(halt.token()).start([&](int n) { started = n; });
+  CHECK(g.pass().with(halt.token()).wait() == cancelled);
+  CHECK(awaited == cancelled);
+  CHECK(started == cancelled);
+  CHECK(g.pass().wait() == 0);  // nobody has passed
+}
+
+TEST_CASE("a stop ends a wait, run in any way") {
+  gate g;
+  millrace::stop_source halt;
+  int awaited = 1;
+  int started = 1;
+  int waited = 1;
+  const foreign_task f = pass_unless(g, halt.token(), awaited);
+  f.start();
+  g.pass().with(halt.token()).start([&](int n) { started = n; });
+  std::thread other([&] { waited = g.pass().with(halt.token()).wait(); });
+  CHECK_FALSE(f.done());
+  halt.request_stop();
+  CHECK(awaited == cancelled);
+  CHECK(started == cancelled);
+  other.join();
+  CHECK(waited == cancelled);
+  CHECK_FALSE(g.somebody_waits());
+  g.open();
+  CHECK(g.pass().wait() == 0);
+  CHECK(counted::live() == 0);
+}
+
+TEST_CASE("an operation that has completed is not stopped any more") {
+  gate g;
+  millrace::stop_source halt;
+  manual_executor home;
+  int result = 1;
+  g.pass().with(halt.token()).on(home).start([&](int n) { result = n; });
+  g.open();
+  halt.request_stop();  // while it is on its way home
+  CHECK(result == 1);
+  CHECK(home.run_one());
+  CHECK(result == 0);
+  CHECK_FALSE(home.run_one());
+}
+
+TEST_CASE("what ends a wait is forgotten with it") {
+  gate g;
+  millrace::stop_source halt;
+  int result = 1;
+  {
+    foreign_task f = pass_unless(g, halt.token(), result);
+    f.start();
+    f.destroy();
+  }
+  {
+    const foreign_task f = pass_unless(g, halt.token(), result);
+    f.start();
+    g.open();
+    CHECK(result == 0);
+  }
+  halt.request_stop();
+  CHECK(result == 0);
+  CHECK(counted::live() == 0);
+}
+
+#if defined(__cpp_lib_jthread)
+TEST_CASE("the standard's stop tokens are as good") {
+  gate g;
+  std::stop_source halt;
+  int awaited = 1;
+  const foreign_task f = pass_unless(g, halt.get_token(), awaited);
+  f.start();
+  CHECK_FALSE(f.done());
+  halt.request_stop();
+  CHECK(awaited == cancelled);
+  CHECK(g.pass().with(halt.get_token()).wait() == cancelled);
+  CHECK(g.pass().within(std::chrono::hours(1)).with(halt.get_token()).wait() == cancelled);
+  gate other;
+  int result = 0;
+  other.pass().with(std::stop_token()).within(std::chrono::hours(1)).start([&](int passed) {
+    result = passed + 1;
+  });  // of no source
+  other.open();
+  CHECK(result == 1);
+}
+#endif
+
+TEST_CASE("a deadline that has passed leaves one attempt") {
+  gate g;
+  const auto past = std::chrono::steady_clock::now() - std::chrono::seconds(1);
+  g.open();
+  g.open();
+  CHECK(g.pass().within(std::chrono::seconds(0)).wait() == 0);
+  CHECK(g.pass().until(past).wait() == 1);
+  CHECK(g.pass().within(std::chrono::seconds(-1)).wait() == timed_out);
+  CHECK(g.pass().until(std::chrono::system_clock::now() - std::chrono::hours(1)).wait() == timed_out);
+  CHECK(g.pass().until(past).wait() == timed_out);
+  CHECK_FALSE(g.somebody_waits());
+}
+
+TEST_CASE("a deadline ends a wait, run in any way") {
+  gate g;
+  const auto soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+  std::promise<int> started;
+  g.pass().until(soon).start([&](int n) { started.set_value(n); });
+  CHECK(g.pass().until(soon).wait() == timed_out);
+  CHECK(started.get_future().get() == timed_out);
+  CHECK_FALSE(g.somebody_waits());
+}
+
+TEST_CASE("a wait that ends before its deadline is over, however long that is") {
+  gate g;
+  for (const std::chrono::hours span : {std::chrono::hours(1), std::chrono::hours::max()}) {
+    int awaited = -1;
+    const foreign_task f = pass_within(g, span, awaited);
+    f.start();
+    int started = -1;
+    g.pass().within(span).start([&](int n) { started = n; });
+    g.open();
+    g.open();
+    CHECK(awaited >= 0);
+    CHECK(started == awaited + 1);
+  }
+  CHECK(counted::live() == 0);
 }
 
 #ifndef NDEBUG

@@ -8,10 +8,12 @@
 
 #include "support/catch.hpp"
 
-using thread_waiter = millrace::detail::thread_waiter<millrace::default_traits>;
+using traits = millrace::default_traits;
+using thread_waiter = millrace::detail::thread_waiter<millrace::detail::waiter<traits>, traits>;
 
 TEST_CASE("a thread that is woken before it blocks does not block") {
   thread_waiter w;
+  w.contest = nullptr;
   millrace::detail::wake(w);
   w.block();
   CHECK(w.home == millrace::executor_ref(w));
@@ -32,6 +34,7 @@ TEST_CASE("a thread blocks until it is woken, and sees what was written before")
   int wrong = 0;
   for (int i = 1; i <= turns; ++i) {
     thread_waiter w;
+    w.contest = nullptr;
     shared.store(&w);
     w.block();
     if (written != i) ++wrong;

@@ -17,6 +17,7 @@ using waiter_list = millrace::detail::waiter_list<traits>;
 struct counting_waiter : waiter {
   int woken = 0;
   counting_waiter() noexcept {
+    contest = nullptr;
     run = [](millrace::work_item* self) noexcept { ++static_cast<counting_waiter*>(self)->woken; };
   }
 };
@@ -28,7 +29,7 @@ TEST_CASE("waiters are served in the order in which they came") {
   waiter_list list;
   CHECK(list.empty());
   for (auto& one : w) list.push_back(one);
-  for (auto& one : w) CHECK(&list.pop_front() == &one);
+  for (auto& one : w) CHECK(list.take() == &one);
   CHECK(list.empty());
 }
 
@@ -41,12 +42,12 @@ TEST_CASE("a waiter is listed until it is taken from its list") {
   list.remove(w[1]);
   CHECK_FALSE(w[1].is_listed());
   CHECK(w[0].is_listed());
-  CHECK(&list.pop_front() == &w[0]);
+  CHECK(list.take() == &w[0]);
   CHECK_FALSE(w[0].is_listed());
   list.push_back(w[1]);
   CHECK(w[1].is_listed());
-  CHECK(&list.pop_front() == &w[2]);
-  CHECK(&list.pop_front() == &w[1]);
+  CHECK(list.take() == &w[2]);
+  CHECK(list.take() == &w[1]);
   CHECK(list.empty());
 }
 

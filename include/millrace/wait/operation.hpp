@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cassert>
+#include <chrono>
 #include <concepts>
 #include <coroutine>
 #include <type_traits>
@@ -9,40 +10,23 @@
 
 #include <millrace/detail/macros.hpp>
 #include <millrace/wait/executor.hpp>
+#include <millrace/wait/modifiers.hpp>
+#include <millrace/wait/op_status.hpp>
 #include <millrace/wait/promise_env.hpp>
+#include <millrace/wait/step.hpp>
+#include <millrace/wait/stop_token.hpp>
+#include <millrace/wait/suspension.hpp>
 #include <millrace/wait/thread_waiter.hpp>
 #include <millrace/wait/trampoline.hpp>
-#include <millrace/wait/waiter.hpp>
 
 namespace millrace {
 
 namespace detail {
 
-/// What one attempt of an operation came to.
-enum class progress : unsigned char {
-  completed,  ///< the result is in the step
-  parked,     ///< the waiter is listed: step and waiter may be gone
-  must_wait,  ///< there was no waiter to park
-};
-
-/// What a structure that can be waited for supplies, one class for each operation:
-///   attempt_fast()     the attempt that most calls succeed with; false: look closer
-///   attempt(waiter*)   try or park; a null waiter never parks
-///   withdraw(waiter&)  takes a parked waiter back; false: somebody is completing it
-///   take_result()      once, after completion; may throw what the operation is documented to throw
-template <class S>
-concept step = requires(S& s, waiter<typename S::traits>* w) {
-  typename S::result_type;
-  { s.attempt_fast() } noexcept -> std::same_as<bool>;
-  { s.attempt(w) } noexcept -> std::same_as<progress>;
-  { s.withdraw(*w) } noexcept -> std::same_as<bool>;
-  { s.take_result() } -> std::same_as<typename S::result_type>;
-};
-
-template <class Step>
+template <class Step, class Modifiers>
 class operation_awaiter;
 struct operation_access;
-template <class Step, class F>
+template <class Step, class Modifiers, class F>
 class started_operation;
 
 }  // namespace detail
@@ -53,22 +37,28 @@ class started_operation;
 ///   q.pop().wait()              blocks the thread
 ///   q.pop().start(callback)     calls callback(result) once it has completed
 ///
+/// and before that, in any order: .on(executor), .with(stop token), .within(duration), .until(time).
+///
 /// Threads     one thread runs it; whatever completes it may be on any other.
 /// Progress    one that can complete at once costs what the bare try_ call costs.
 /// Resumption  first match: the executor given to on(); that of the awaiting coroutine's promise
 ///             (promise_env); the one whose work the waking thread is running; else the waking
 ///             thread itself, once it is inside no coroutine. Never inside another coroutine's
 ///             operation, never under a lock, never by recursion.
-/// Errors      none of its own: how it ended is in the result.
+/// Errors      none of its own: how it ended is in the result, `cancelled` and `timeout` included. What
+///             ends it first decides: a message that was delivered is never lost to a stop or a deadline.
 /// Complexity  no allocation, but for start() where it must wait: one.
 /// Lifetime    what it works on outlives it. One that was never run destroys what it holds. A parked
 ///             one may be destroyed with its coroutine's frame as long as nothing completes it at
 ///             the same time: that takes it back, and no message is lost.
-template <class Step>
-class [[nodiscard("millrace: an operation does nothing until it is run: co_await it, or call .wait() "
-                  "or .start(callback)")]] operation {
+template <class Step, class Modifiers = detail::unmodified<typename Step::traits>>
+class [[nodiscard(
+    "millrace: an operation does nothing until it is run: co_await it, or call .wait() "
+    "or .start(callback)")]] operation {
   static_assert(detail::step<Step>);
   using traits = typename Step::traits;
+  using token_type = typename Modifiers::token_type;
+  using modified = detail::modified<token_type>;
 
  public:
   using result_type = typename Step::result_type;
@@ -82,13 +72,39 @@ class [[nodiscard("millrace: an operation does nothing until it is run: co_await
   operation& operator=(operation&&) = delete;
 
   /// Where to resume or to call back if it has to wait. The executor outlives the operation.
-  operation on(executor_ref home) && noexcept {
-    home_ = home;
-    return std::move(*this);
+  operation<Step, modified> on(executor_ref home) && noexcept {
+    modified m = copied();
+    m.home = home;
+    return {std::move(step_), m};
   }
 
-  detail::operation_awaiter<Step> operator co_await() && noexcept {
-    return detail::operation_awaiter<Step>(*this);
+  /// Ends it `cancelled` once a stop is requested; where one was requested before it runs, nothing is
+  /// done at all. Instead of the token that a task has from its awaiter; an empty one shields from that.
+  operation<Step, detail::modified<basic_stop_token<traits>>> with(
+      basic_stop_token<traits> token) && noexcept {
+    return {std::move(step_), copied().with(token)};
+  }
+  /// As above, for std::stop_token and others of that kind.
+  template <stoppable_token Token>
+    requires(!std::convertible_to<Token, basic_stop_token<typename Step::traits>>)
+  operation<Step, detail::modified<Token>> with(Token token) && noexcept {
+    return {std::move(step_), copied().with(token)};
+  }
+
+  /// Ends it `timeout` if it has not completed so long after it was run; where that is not positive, it
+  /// tries once.
+  template <class Rep, class Period>
+  operation<Step, modified> within(std::chrono::duration<Rep, Period> span) && noexcept {
+    return {std::move(step_), copied().within(span)};
+  }
+  /// As within(), at a time of any clock, which is read once, here.
+  template <class Clock, class Duration>
+  operation<Step, modified> until(std::chrono::time_point<Clock, Duration> time) && noexcept {
+    return {std::move(step_), copied().until(time)};
+  }
+
+  detail::operation_awaiter<Step, Modifiers> operator co_await() && noexcept {
+    return detail::operation_awaiter<Step, Modifiers>(*this);
   }
 
   template <class Lvalue = Step>
@@ -101,14 +117,10 @@ class [[nodiscard("millrace: an operation does nothing until it is run: co_await
   /// Blocks the calling thread until it has completed. Not inside a coroutine or other work of an
   /// executor: what it waits for may be queued behind it on this thread (checked in debug builds).
   result_type wait() && noexcept(noexcept(std::declval<Step&>().take_result())) {
-    if (!step_.attempt_fast()) {
-      detail::thread_waiter<traits> sleeper;
-      if (step_.attempt(&sleeper) == detail::progress::parked) {
-        assert(!detail::trampoline<traits>::active() &&
-               "millrace: .wait() inside a coroutine, or other work of an executor, can wait for what "
-               "is queued behind it on this thread; co_await instead");
-        sleeper.block();
-      }
+    if (modifiers_.token.stop_requested()) {
+      step_.refuse(op_status::cancelled);
+    } else if (!step_.attempt_fast()) {
+      block();
     }
     return step_.take_result();
   }
@@ -119,77 +131,136 @@ class [[nodiscard("millrace: an operation does nothing until it is run: co_await
   template <class F>
     requires std::invocable<F&, result_type>
   void start(F callback) && {
-    if (step_.attempt_fast() || step_.attempt(nullptr) == detail::progress::completed) {
-      detail::started_operation<Step, F>::call(callback, step_.take_result());
+    using started = detail::started_operation<Step, Modifiers, F>;
+    if (modifiers_.token.stop_requested()) {
+      step_.refuse(op_status::cancelled);
+      started::call(callback, step_.take_result());
+    } else if (step_.attempt_fast() || step_.attempt()) {
+      started::call(callback, step_.take_result());
     } else {
-      (new detail::started_operation<Step, F>(std::move(*this), std::move(callback)))->begin();
+      (new started(std::move(*this), std::move(callback)))->begin();
     }
   }
 
  private:
-  friend detail::operation_awaiter<Step>;
-  friend struct detail::operation_access;
   template <class, class>
+  friend class operation;
+  friend detail::operation_awaiter<Step, Modifiers>;
+  friend struct detail::operation_access;
+  template <class, class, class>
   friend class detail::started_operation;
 
+  operation(Step&& step, const Modifiers& modifiers) noexcept
+      : step_(std::move(step)), modifiers_(modifiers) {}
+
+  modified copied() const noexcept {
+    if constexpr (std::same_as<Modifiers, modified>) {
+      return modifiers_;
+    } else {
+      return {};
+    }
+  }
+
+  MILLRACE_NOINLINE void block() noexcept {
+    detail::thread_waiter<detail::suspension<Step, token_type, false>, traits> sleeper(step_);
+    const auto end = modifiers_.deadline();
+    if (!sleeper.sleep(modifiers_.token, end, nullptr)) return;
+    assert(!detail::trampoline<traits>::active() &&
+           "millrace: .wait() inside a coroutine, or other work of an executor, can wait for what is "
+           "queued behind it on this thread; co_await instead");
+    do {
+      if (end == sleeper.never) {
+        sleeper.block();
+      } else if (!sleeper.block_until(end)) {
+        sleeper.end(op_status::timeout);
+        sleeper.block();  // whoever ended it wakes us, also if that was this thread
+      }
+    } while (sleeper.sleeps_on());
+  }
+
   Step step_;
-  executor_ref home_{};
+  [[no_unique_address]] Modifiers modifiers_;
+  bool is_stopped_ = false;    // the awaiting task was told to stop before this was run
+  bool is_turn_over_ = false;  // the awaiting task has done so much without a pause that others go first
 };
 
 namespace detail {
 
-/// For waiters of our own that are neither coroutine, nor thread, nor single callback.
+/// For waiters of our own that are neither coroutine, nor thread, nor single callback; and for promises.
 struct operation_access {
-  template <class Step>
-  static Step take_step(operation<Step>&& op) noexcept {
+  template <class Step, class Modifiers>
+  static Step take_step(operation<Step, Modifiers>&& op) noexcept {
     return std::move(op.step_);
+  }
+  /// What the promise of the awaiting coroutine knows before the operation runs.
+  template <class Step, class Modifiers>
+  static void prepare(operation<Step, Modifiers>& op, bool is_stopped, bool is_turn_over) noexcept {
+    op.is_stopped_ = is_stopped;
+    op.is_turn_over_ = is_turn_over;
   }
 };
 
+template <class Step>
+constexpr bool ignores_ambient_stop = requires { requires Step::ignores_ambient_stop; };
+
 /// Makes the coroutine wait. Never copied: a copy would be the one that is woken (g++ 12 makes such
 /// copies of lvalue awaiters).
-template <class Step>
-class operation_awaiter : private waiter<typename Step::traits> {
+template <class Step, class Modifiers>
+class operation_awaiter : suspension<Step, typename Modifiers::token_type, Modifiers::is_timed> {
+  using base = suspension<Step, typename Modifiers::token_type, Modifiers::is_timed>;
   using traits = typename Step::traits;
+  using token_type = typename Modifiers::token_type;
 
  public:
-  explicit operation_awaiter(operation<Step>& op) noexcept : operation_(op) {}
+  explicit operation_awaiter(operation<Step, Modifiers>& op) noexcept
+      : base(op.step_), asked_(op.modifiers_), is_stopped_(op.is_stopped_), is_turn_over_(op.is_turn_over_) {}
   operation_awaiter(operation_awaiter&&) = delete;
   ~operation_awaiter() {
-    if (parked_) operation_.step_.withdraw(*this);
+    if (is_parked_) this->abandon();
   }
 
-  bool await_ready() noexcept { return operation_.step_.attempt_fast(); }
+  bool await_ready() noexcept {
+    if (is_stopped()) {
+      this->step_.refuse(op_status::cancelled);
+      return true;
+    }
+    if (!this->step_.attempt_fast()) return false;
+    has_completed_ = is_turn_over_;
+    return !has_completed_;
+  }
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
-    this->home = operation_.home_ ? operation_.home_
-                                  : promise_env<Promise>::get(coroutine.promise()).executor;
-    return suspend(coroutine);
+    const environment env = promise_env<Promise>::get(coroutine.promise());
+    this->home = asked_.get().home ? asked_.get().home : env.executor;
+    token_type token = asked_.get().token;
+    if constexpr (std::same_as<token_type, stop_token> && !ignores_ambient_stop<Step>) {
+      if (!asked_.get().has_token) token = env.token;
+    }
+    return suspend(coroutine, token);
   }
 
-  typename Step::result_type await_resume() noexcept(
-      noexcept(std::declval<Step&>().take_result())) {
-    parked_ = false;
+  typename Step::result_type await_resume() noexcept(noexcept(std::declval<Step&>().take_result())) {
+    is_parked_ = false;
     this->probe.read();
-    return operation_.step_.take_result();
+    return this->step_.take_result();
   }
 
  private:
+  bool is_stopped() const noexcept {
+    if (asked_.get().has_token || ignores_ambient_stop<Step>) return asked_.get().token.stop_requested();
+    return is_stopped_;
+  }
+
   // Not inlined into the coroutine: its locals must not end up in the frame, which may be gone.
-  MILLRACE_NOINLINE bool suspend(std::coroutine_handle<> coroutine) noexcept {
+  MILLRACE_NOINLINE bool suspend(std::coroutine_handle<> coroutine, const token_type& token) noexcept {
     coroutine_ = coroutine;
     this->run = &resume;
-    parked_ = true;
-    if (trampoline<traits>::active()) {
-      if (operation_.step_.attempt(this) == progress::parked) return true;  // *this may be gone
-      parked_ = false;
-      return false;
-    }
+    if (trampoline<traits>::active()) return sleeps(token);
     // Nobody below resumes coroutines on this thread yet. Whom this operation wakes must not run
     // inside it, so this coroutine goes first, then those.
     trampoline<traits> bottom;
-    if (operation_.step_.attempt(this) == progress::parked) {
+    if (sleeps(token)) {
       bottom.run();
     } else {
       bottom.run(coroutine);
@@ -197,44 +268,64 @@ class operation_awaiter : private waiter<typename Step::traits> {
     return true;  // *this may be gone
   }
 
+  /// False: the coroutine goes on. True: *this may be gone.
+  bool sleeps(const token_type& token) noexcept {
+    is_parked_ = !has_completed_;
+    if (!has_completed_) {
+      const auto end = asked_.get().deadline();
+      if (this->sleep(token, end, Modifiers::is_timed ? this->timers(end) : nullptr)) return true;
+      is_parked_ = false;
+      if (!is_turn_over_) return false;
+    }
+    dispatch(static_cast<waiter<traits>&>(*this));  // others first
+    return true;
+  }
+
   static void resume(work_item* item) noexcept {
     auto* const self = static_cast<operation_awaiter*>(item);
+    if (self->sleeps_on()) return;
     const executor_ref home = self->home;
     trampoline<traits>::enter(self->coroutine_, home);
   }
 
-  operation<Step>& operation_;
+  [[no_unique_address]] modifiers_ref<Modifiers> asked_;
   std::coroutine_handle<> coroutine_;
-  bool parked_ = false;
+  const bool is_stopped_;
+  const bool is_turn_over_;
+  bool is_parked_ = false;
+  bool has_completed_ = false;  // but others have their turn before it resumes
 };
 
 /// An operation that a callback waits for: frees itself after the call.
-template <class Step, class F>
-class started_operation : private waiter<typename Step::traits> {
+template <class Step, class Modifiers, class F>
+class started_operation : suspension<Step, typename Modifiers::token_type, Modifiers::is_timed> {
+  using base = suspension<Step, typename Modifiers::token_type, Modifiers::is_timed>;
+
  public:
-  started_operation(operation<Step>&& op, F&& callback)
-      : operation_(std::move(op)), callback_(std::move(callback)) {
-    this->home = operation_.home_;
+  started_operation(operation<Step, Modifiers>&& op, F&& callback)
+      : base(operation_.step_), operation_(std::move(op)), callback_(std::move(callback)) {
+    this->home = operation_.modifiers_.home;
     this->run = &complete;
   }
 
   void begin() noexcept {
-    if (operation_.step_.attempt(this) != progress::parked) complete(this);
+    const Modifiers& asked = operation_.modifiers_;
+    const auto end = asked.deadline();
+    if (!this->sleep(asked.token, end, this->timers(end))) complete(this);
   }
 
-  static void call(F& callback, typename Step::result_type&& result) noexcept {
-    callback(std::move(result));
-  }
+  static void call(F& callback, typename Step::result_type&& result) noexcept { callback(std::move(result)); }
 
  private:
   static void complete(work_item* item) noexcept {
     auto* const self = static_cast<started_operation*>(item);
+    if (self->sleeps_on()) return;
     self->probe.read();
     call(self->callback_, self->operation_.step_.take_result());
     delete self;
   }
 
-  operation<Step> operation_;
+  operation<Step, Modifiers> operation_;
   F callback_;
 };
 

@@ -3,17 +3,21 @@
 
 #include <concepts>
 
+#include <millrace/detail/atomic.hpp>
 #include <millrace/wait/executor.hpp>
+#include <millrace/wait/stop_token.hpp>
 
 namespace millrace {
 
 /// What an awaiting coroutine tells the operations that it awaits.
 struct environment {
   executor_ref executor{};  ///< where it wants to be resumed; empty: wherever the waker runs
+  stop_token token{};       ///< what ends its waits; empty: nothing
 };
 
 /// The one customization point for coroutine types that are not millrace's: specialize it, or give
-/// the promise a member `environment env() const noexcept`. Others have an empty environment.
+/// the promise a member `environment env() const noexcept`. Others have an empty environment. An operation
+/// asks when it has to wait: of a foreign coroutine, a stop does not end what completes at once.
 template <class Promise>
 struct promise_env {
   static environment get([[maybe_unused]] const Promise& promise) noexcept {

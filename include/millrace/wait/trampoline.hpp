@@ -25,9 +25,7 @@ class trampoline {
  public:
   /// `home` is the executor whose work this loop runs; empty: that of the loop around it, if any.
   explicit trampoline(executor_ref home = {}) noexcept
-      : outer_(static_cast<trampoline*>(context().trampoline)),
-        outer_home_(context().executor),
-        home_(home) {
+      : outer_(static_cast<trampoline*>(context().trampoline)), outer_home_(context().executor), home_(home) {
     context().trampoline = this;
     if (home_) context().executor = &home_;
   }
@@ -58,8 +56,7 @@ class trampoline {
 
   /// As transfer(), but on `home` where that is another executor than the one running here: `item`
   /// travels there, and its run() resumes the coroutine.
-  static void transfer(std::coroutine_handle<> handle, const executor_ref& home,
-                       work_item& item) noexcept {
+  static void transfer(std::coroutine_handle<> handle, const executor_ref& home, work_item& item) noexcept {
     if (home && !(home == current_executor())) {
       home.post(item);
     } else {

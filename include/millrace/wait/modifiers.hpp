@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <type_traits>
+
+#include <millrace/wait/executor.hpp>
+#include <millrace/wait/promise_env.hpp>
+#include <millrace/wait/stop_token.hpp>
+
+namespace millrace::detail {
+
+/// Rounded up to what the clock counts, and no longer than a century: so it can be added to a time.
+template <class Rep, class Period>
+std::chrono::steady_clock::duration saturated(std::chrono::duration<Rep, Period> span) noexcept {
+  constexpr std::chrono::hours century(876000);
+  if (span > century) return century;
+  if (span < -century) return -century;
+  return std::chrono::ceil<std::chrono::steady_clock::duration>(span);
+}
+
+/// What .on(), .with(), .within() and .until() have said of an operation: nothing.
+template <class Traits>
+struct unmodified {
+  using token_type = basic_stop_token<Traits>;
+  static constexpr bool is_timed = false;
+  static constexpr bool has_token = false;
+  static constexpr executor_ref home{};
+  static constexpr token_type token{};
+
+  static constexpr std::chrono::steady_clock::time_point deadline() noexcept {
+    return std::chrono::steady_clock::time_point::max();
+  }
+};
+
+/// The same, where at least one of them was called.
+template <class Token>
+struct modified {
+  using token_type = Token;
+  using clock = std::chrono::steady_clock;
+  static constexpr bool is_timed = true;
+
+  executor_ref home{};
+  token_type token{};
+  clock::duration span{};
+  enum class limit_type : unsigned char { none, within, until } limit = limit_type::none;
+  bool has_token = false;
+
+  /// Now, when the operation runs.
+  clock::time_point deadline() const noexcept {
+    switch (limit) {
+      case limit_type::none:
+        return clock::time_point::max();
+      case limit_type::until:
+        return clock::time_point(span);
+      case limit_type::within:
+        break;
+    }
+    return clock::now() + span;  // a century at most: see saturated
+  }
+
+  template <class Rep, class Period>
+  modified within(std::chrono::duration<Rep, Period> asked) const noexcept {
+    modified m = *this;
+    m.span = saturated(asked);
+    m.limit = limit_type::within;
+    return m;
+  }
+  template <class Clock, class Duration>
+  modified until(std::chrono::time_point<Clock, Duration> time) const noexcept {
+    modified m = *this;
+    if constexpr (std::is_same_v<Clock, clock>) {
+      m.span = saturated(time.time_since_epoch());
+    } else {
+      m.span = clock::now().time_since_epoch() + saturated(time - Clock::now());
+    }
+    m.limit = limit_type::until;
+    return m;
+  }
+
+  /// This, with another kind of token.
+  template <class Other>
+  modified<Other> with(const Other& other) const noexcept {
+    return {home, other, span, static_cast<typename modified<Other>::limit_type>(limit), true};
+  }
+};
+
+/// Where an awaiter finds them: it needs no reference to none.
+template <class Modifiers>
+class modifiers_ref {
+ public:
+  explicit modifiers_ref(const Modifiers& modifiers) noexcept : modifiers_(&modifiers) {}
+  const Modifiers& get() const noexcept { return *modifiers_; }
+
+ private:
+  const Modifiers* modifiers_;
+};
+
+template <class Traits>
+class modifiers_ref<unmodified<Traits>> {
+ public:
+  explicit modifiers_ref(const unmodified<Traits>&) noexcept {}
+  static constexpr unmodified<Traits> get() noexcept { return {}; }
+};
+
+}  // namespace millrace::detail

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <type_traits>
+
+#include <millrace/detail/backoff.hpp>
+#include <millrace/wait/decision.hpp>
+#include <millrace/wait/op_status.hpp>
+#include <millrace/wait/step.hpp>
+#include <millrace/wait/stop_token.hpp>
+#include <millrace/wait/timer.hpp>
+#include <millrace/wait/timer_service.hpp>
+#include <millrace/wait/timers_of.hpp>
+#include <millrace/wait/trampoline.hpp>
+#include <millrace/wait/waiter.hpp>
+
+namespace millrace::detail {
+
+/// Ends the sleep of a Suspension that derives from it when a stop is requested.
+///
+/// Threads     its owner adds and removes; a stop fires it on any thread.
+template <class Suspension, class Traits, class Token>
+class stop_rival {
+  struct fire {
+    Suspension* sleeping;
+    void operator()() const noexcept { sleeping->end(op_status::cancelled); }
+  };
+
+ protected:
+  void add_stop(const Token& token) noexcept {
+    if (token.stop_possible()) callback_.emplace(token, fire{static_cast<Suspension*>(this)});
+  }
+  void remove_stop() noexcept { callback_.reset(); }
+
+ private:
+  std::optional<stop_callback_for_t<Token, fire>> callback_;
+};
+
+template <class Suspension, class Traits>
+class stop_rival<Suspension, Traits, basic_stop_token<Traits>> : stop_node<Traits> {
+ protected:
+  void add_stop(const basic_stop_token<Traits>& token) noexcept {
+    token_ = token;
+    if (!token.stop_possible()) return;
+    this->fire = [](stop_node<Traits>* self) noexcept {
+      static_cast<Suspension*>(static_cast<stop_rival*>(self))->end(op_status::cancelled);
+    };
+    if (!token.add(*this)) static_cast<Suspension*>(this)->end(op_status::cancelled);
+  }
+  void remove_stop() noexcept {
+    if (token_.stop_possible()) token_.remove(*this);
+  }
+
+ private:
+  basic_stop_token<Traits> token_;
+};
+
+/// The same, when a deadline has come.
+template <class Suspension, class Traits, bool Timed>
+class deadline_rival : timer_node {
+ protected:
+  void add_deadline(timer_service* timers, std::chrono::steady_clock::time_point until) noexcept {
+    timers_ = timers;
+    if (timers == nullptr) return;
+    this->deadline = until;
+    this->fire = [](timer_node* self) noexcept {
+      static_cast<Suspension*>(static_cast<deadline_rival*>(self))->end(op_status::timeout);
+    };
+    timers->add(*this);
+  }
+  void remove_deadline() noexcept {
+    if (timers_ != nullptr) timers_->remove(*this);
+  }
+
+ private:
+  timer_service* timers_;
+};
+
+template <class Suspension, class Traits>
+class deadline_rival<Suspension, Traits, false> {
+ protected:
+  void add_deadline(timer_service*, std::chrono::steady_clock::time_point) noexcept {}
+  void remove_deadline() noexcept {}
+};
+
+/// A step that sleeps at several places at once.
+template <class Step>
+constexpr bool has_branches = requires { Step::has_branches; };
+
+/// One sleep of an operation, however it is run: its waiter, and what else may end it. Who derives from
+/// it supplies run().
+///
+/// Lifetime    its owner's until sleep(), and again from run() on.
+template <class Step, class Token, bool Timed>
+class suspension : public waiter<typename Step::traits>,
+                   decision<typename Step::traits>,
+                   stop_rival<suspension<Step, Token, Timed>, typename Step::traits, Token>,
+                   deadline_rival<suspension<Step, Token, Timed>, typename Step::traits, Timed> {
+  using traits = typename Step::traits;
+  using time_point = std::chrono::steady_clock::time_point;
+  template <class, class, class>
+  friend class stop_rival;
+  template <class, class, bool>
+  friend class deadline_rival;
+
+ public:
+  using waiter<traits>::probe;
+  static constexpr time_point never = time_point::max();
+
+  explicit suspension(Step& step) noexcept : step_(step) {}
+
+  /// True: it sleeps, and *this may be gone. False: it has completed, and does not run().
+  bool sleep(const Token& token, time_point until, timer_service* timers) noexcept {
+    if constexpr (continuing_step<Step>) rest_ = {token, until, timers};
+    const bool is_contested = has_branches<Step> || token.stop_possible() || until != never;
+    this->contest = is_contested ? this : nullptr;
+    do {
+      if (is_contested) this->begin(&settle);
+      for (backoff<traits> pause; !step_.park(*this); pause()) {
+        if (step_.attempt()) return false;
+      }
+      if (!is_contested) return true;
+      this->add_stop(token);
+      this->add_deadline(timers, until);
+      if (!this->arm()) return true;
+    } while (waits_again());  // it was served before it slept
+    return false;
+  }
+
+  /// For run(): true where the step was not done with, sleeps again, and *this may be gone.
+  bool sleeps_on() noexcept {
+    if constexpr (continuing_step<Step>) {
+      if (trampoline<traits>::active()) return tries_again();
+      trampoline<traits> bottom;  // whom it wakes runs after it
+      const bool sleeps = tries_again();
+      bottom.run();
+      return sleeps;
+    } else {
+      return waits_again();
+    }
+  }
+
+  /// While it sleeps: ends that, unless something else already has.
+  void end(op_status why) noexcept {
+    if (decision<traits>::take()) this->conclude(nullptr, why);
+  }
+
+  /// For its owner, which will not run(): takes it back, where nothing completes it at the same time.
+  void abandon() noexcept {
+    if (this->contest == nullptr ? step_.withdraw(*this) : decision<traits>::take()) {
+      if (this->contest != nullptr) settle(*this);
+      return;
+    }
+    relieve();
+    if constexpr (requires { step_.lose(); }) {
+      step_.lose();
+    }
+  }
+
+ protected:
+  /// Who tells when the deadline has come, if there is one; to be asked where it goes to sleep.
+  timer_service* timers(time_point until) const noexcept {
+    return until == never ? nullptr : &timers_of(this->home);
+  }
+
+  Step& step_;
+
+ private:
+  static waiter<traits>& settle(decision<traits>& of) noexcept {
+    auto& self = static_cast<suspension&>(of);
+    self.remove_stop();
+    self.remove_deadline();
+    self.step_.withdraw(self);
+    if (of.how() != op_status::ok) self.step_.refuse(of.how());
+    return self;
+  }
+
+  void relieve() noexcept {
+    if constexpr (dutiful_step<Step>) step_.relieve(*this);
+  }
+
+  /// After a sleep: whether there is more to be done, and it has to wait for that.
+  bool waits_again() noexcept {
+    relieve();
+    if constexpr (continuing_step<Step>) {
+      return step_.goes_on() && !step_.attempt();
+    } else {
+      return false;
+    }
+  }
+  bool tries_again() noexcept { return waits_again() && sleep(rest_.token, rest_.until, rest_.timers); }
+
+  struct rest {
+    Token token;
+    time_point until;
+    timer_service* timers;
+  };
+  struct nothing {};
+  [[no_unique_address]] std::conditional_t<continuing_step<Step>, rest, nothing> rest_{};
+};
+
+}  // namespace millrace::detail
