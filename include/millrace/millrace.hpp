@@ -13,6 +13,9 @@
 #include <millrace/queue/consumer.hpp>
 #include <millrace/queue/make_channel.hpp>
 #include <millrace/queue/producer.hpp>
+#include <millrace/queue/rendezvous_queue.hpp>
+#include <millrace/queue/spsc_queue.hpp>
+#include <millrace/queue/unbounded_queue.hpp>
 #include <millrace/task/resume_on.hpp>
 #include <millrace/task/run_loop.hpp>
 #include <millrace/task/scope.hpp>
@@ -20,3 +23,9 @@
 #include <millrace/task/task.hpp>
 #include <millrace/task/thread_pool.hpp>
 #include <millrace/task/when_all.hpp>
+#include <millrace/wait/after.hpp>
+#include <millrace/wait/select.hpp>
+#include <millrace/wait/stop_token.hpp>
+#include <millrace/wait/timer.hpp>
+#include <millrace/wait/timer_service.hpp>
+#include <millrace/wait/timer_thread.hpp>

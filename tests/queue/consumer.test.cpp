@@ -50,3 +50,27 @@ TEST_CASE("what is buffered goes with the last end") {
   }
   CHECK(message.use_count() == 1);
 }
+
+TEST_CASE("a downgraded consumer may become one again, as long as there is another") {
+  auto [tx, rx] = millrace::make_channel<int>(4);
+  auto weak = rx.downgrade();
+  {
+    auto again = weak.lock();
+    REQUIRE(again);
+    const auto last = std::move(rx);
+    CHECK(tx.try_push(1) == millrace::op_status::ok);
+    CHECK(*again->try_pop() == 1);
+  }
+  CHECK(tx.try_push(2) == millrace::op_status::closed);
+  CHECK_FALSE(weak.lock());
+}
+
+TEST_CASE("a consumer pops batches, and tells the state of its queue") {
+  auto [tx, rx] = millrace::make_channel<int>(4);
+  for (int n = 0; n < 4; ++n) CHECK(tx.try_push(n) == millrace::op_status::ok);
+  int got[4] = {};
+  CHECK(rx.pop_some(got, 3).wait().count == 3);
+  CHECK(rx.stats().size == 1);
+  CHECK(rx.try_pop_some(got + 3, 4) == 1);
+  CHECK(got[3] == 3);
+}

@@ -48,3 +48,38 @@ TEST_CASE("a pop result is delivered or refused by who ends the wait") {
   CHECK(r.status() == op_status::ok);
   CHECK(*std::move(r).value() == 1);
 }
+
+TEST_CASE("a pop result is copied, moved and assigned with its message, and destroys it once") {
+  const auto counted = std::make_shared<int>(6);
+  const auto holders = [&] { return counted.use_count() - 1; };
+  {
+    pop_result<std::shared_ptr<int>> a(std::shared_ptr<int>{counted});
+    pop_result<std::shared_ptr<int>> b = a;
+    CHECK(holders() == 2);
+    CHECK(*b == counted);
+    pop_result<std::shared_ptr<int>> c = std::move(b);
+    CHECK(holders() == 2);
+    CHECK(*c == counted);
+    pop_result<std::shared_ptr<int>> none(op_status::closed);
+    none = c;
+    CHECK(holders() == 3);
+    CHECK(none.status() == op_status::ok);
+    c = pop_result<std::shared_ptr<int>>(op_status::timeout);
+    CHECK(holders() == 2);
+    CHECK_FALSE(c);
+    CHECK(c.status() == op_status::timeout);
+    a = std::move(none);
+    CHECK(holders() == 1);
+    CHECK(*a == counted);
+  }
+  CHECK(holders() == 0);
+}
+
+TEST_CASE("a pop result without a message is copied and moved without one") {
+  const pop_result<std::shared_ptr<int>> none(op_status::closed);
+  CHECK_THROWS_AS(none.value(), std::bad_optional_access);
+  pop_result<std::shared_ptr<int>> copy = none;
+  const pop_result<std::shared_ptr<int>> moved = std::move(copy);
+  CHECK(moved.status() == op_status::closed);
+  CHECK_FALSE(moved);
+}

@@ -51,3 +51,31 @@ TEST_CASE("assigning a producer gives up the end that it was") {
   CHECK(tx.try_push(1) == op_status::ok);
   CHECK(*rx2.try_pop() == 1);
 }
+
+TEST_CASE("a downgraded producer may become one again, as long as there is another") {
+  auto [tx, rx] = millrace::make_channel<int>(4);
+  auto weak = tx.downgrade();
+  {
+    auto again = weak.lock();
+    REQUIRE(again);
+    const auto last = std::move(tx);
+    CHECK(again->try_push(1) == millrace::op_status::ok);
+  }
+  CHECK(rx.is_closed());
+  CHECK_FALSE(weak.lock());
+  CHECK(*rx.try_pop() == 1);
+}
+
+TEST_CASE("a producer pushes ranges, and tells the state of its queue") {
+  auto [tx, rx] = millrace::make_channel<int>(4);
+  const int numbers[] = {1, 2, 3};
+  CHECK(tx.push_range(std::begin(numbers), std::end(numbers)).wait().count == 3);
+  CHECK(tx.stats().size == 3);
+}
+
+TEST_CASE("a weak producer outlives its channel") {
+  auto ends = std::make_unique<millrace::ends<int>>(millrace::make_channel<int>(4));
+  const auto weak = ends->tx.downgrade();
+  ends.reset();
+  CHECK_FALSE(weak.lock());
+}

@@ -7,12 +7,13 @@
 #include <utility>
 
 #include <millrace/detail/backoff.hpp>
-#include <millrace/detail/cache_line.hpp>
 #include <millrace/detail/macros.hpp>
-#include <millrace/lockfree/ring_core.hpp>
+#include <millrace/queue/bounded_state.hpp>
 #include <millrace/queue/pop_result.hpp>
+#include <millrace/queue/queue_options.hpp>
 #include <millrace/queue/steps.hpp>
 #include <millrace/wait/op_status.hpp>
+#include <millrace/wait/trampoline.hpp>
 #include <millrace/wait/waiter.hpp>
 #include <millrace/wait/work_item.hpp>
 
@@ -24,63 +25,71 @@ namespace millrace::detail {
 /// Progress    while nobody waits and the queue is open, exactly the ring's. A flag sends the
 ///             operation to a short critical section, locked by a bit of the ticket word itself.
 template <class T, class Traits>
-class bounded_core {
-  // The ring's ticket words carry three flags:
+class bounded_core : public bounded_state<T, Traits> {
+  // The words, the lists and their locks: see bounded_state. Waiters are woken after the unlock. Nobody
+  // waits for another thread's message or cell while he holds a lock.
   //
-  //   tail = {place, locked, waiting: poppers wait,  closed}
-  //   head = {place, locked, waiting: pushers wait, or the queue is closed and drained() waits}
-  //
-  // The ring's own operations stop at any flag, so an operation's one CAS on its ticket word is
-  // also its look for waiters: no fence, and no race between that look and somebody's going to
-  // sleep. `locked` is a spin lock. Lock order: head, then tail. Messages are moved and waiters are
-  // woken after the unlock. Nobody waits for another thread's message or cell while he holds a lock.
-  //
-  // tail locked guards  poppers_, reason_.      head locked guards  pushers_, drainers_.
-  //
-  //   I1  a popper is listed only while the ring is empty: going to sleep is a CAS that locks the
-  //       tail while it stands where the head was seen; and as long as `waiting` is set, pushes
-  //       hand their messages to poppers, so the tail stays there.
-  //   I2  a pusher is listed only while the ring is full: going to sleep is a CAS that locks the head
-  //       one lap behind the tail; and as long as `waiting` is set, a pop puts the first waiter's
-  //       message where it took its own.
-  //   I3  closed is set once, under both locks, and both lists are emptied before either is unlocked.
-  //       A pusher looks for closed under the head's lock before it is listed.
+  //   I1  a popper is listed only while the ring is empty and no pusher is listed: going to sleep is a CAS
+  //       that locks the tail while it stands where the head was seen, without `waiting`; and as long as
+  //       the tail has `waiting`, pushes hand their messages to poppers, so the tail stays there.
+  //   I2  a pusher is listed only while the ring is full: going to sleep is a CAS that locks the head one
+  //       lap behind the tail. As long as the head has `waiting`, each pop comes by under the lock, and puts
+  //       the first pusher's message where it took its own: the ring stays full.
+  //   I3  closed is set once, by the unlock of the tail that ends close(), and both lists are emptied
+  //       before. A pusher looks for that under the head's lock before it is listed.
   //   I4  once closed, `waiting` on the head makes each pop look whether it took the last message:
   //       that one takes the drainers.
   //
-  // So waiters are served in the order in which they came, and newcomers never overtake them.
+  // One wake-up for each message is dear where many pushers wait. So a pusher that is about to run on the
+  // very worker that wakes it becomes the agent: until it has run, pops only take, and then, before its
+  // operation goes on, it lets others in for all that were taken (refill). Newcomers may take that room
+  // meanwhile, but after capacity() pops without a refill the next pop does it: barging is bounded. While
+  // there is an agent, I2 holds but for the last sentence; a pop that finds the ring empty refills it. The
+  // agent's waiter stands `on_duty` until who does its duty takes that off it: itself, or the destructor.
+  // Poppers are served in the order in which they came, and newcomers never overtake them.
   //
-  // A waiter belongs to who unlinked it under the lock (see waiter.hpp), and is woken as the last
-  // touch: who is woken may destroy the queue. The closer's last touch is the unlock of the tail, and
-  // nobody says `closed` or wakes a drainer before that: who hears it may destroy the queue too. After
-  // the destructor, all waiters are unlinked and completed, and touch the queue no more.
-  //
-  // The edges are ring_core's: its E3 (unlock -> lock) carries the lists and reason_.
+  // A waiter belongs to who took it from its list (see waiter.hpp), and is woken as the last touch: who
+  // is woken may destroy the queue. One that is contested, and was won by a stop, a deadline or another
+  // queue, stays listed until its winner withdraws it: I1 to I4 speak of the others, and who finds no
+  // other clears `waiting`. The destructor waits for those withdrawals, and for an agent that refills. Nobody
+  // says `closed` or wakes a drainer before the closer's last touch, the unlock of the tail: who hears it may
+  // destroy the queue too. After the destructor, all waiters are unlinked, and touch the queue no more.
+
+  using state = bounded_state<T, Traits>;
+  using state::agent, state::closed, state::drainers, state::is_to_serve, state::let_in, state::lock_head,
+      state::lock_tail, state::locked;
+  using state::passed, state::poppers, state::pushers, state::ring_, state::unlock_head_at, state::waiting;
+  using state::with, state::without;
+  using typename state::ticket;
 
  public:
-  using value_type = T;
-  using traits = Traits;
-
-  explicit bounded_core(std::size_t capacity) : ring_(capacity) {}
+  explicit bounded_core(std::size_t capacity, const queue_options<T>& options = {})
+      : state(capacity, options) {}
 
   ~bounded_core() {
     close(nullptr);
+    work_list never_drained;
+    for (backoff<Traits> pause;; pause()) {
+      const ticket head = lock_head();
+      const ticket tail = lock_tail();
+      drainers().take_all(never_drained);
+      if (agent() != nullptr && agent()->relieve()) agent() = nullptr;
+      const bool all_gone =
+          poppers().empty() && pushers().empty() && drainers().empty() && agent() == nullptr;
+      ring_.unlock_tail(tail);
+      ring_.unlock_head(head);
+      if (all_gone) break;
+    }
     assert((ring_.tail() & locked) == 0 && (ring_.head() & locked) == 0 &&
            "millrace: a queue was destroyed during a call on it");
-    work_list never_drained;
-    while (!drainers_.empty()) never_drained.push_back(drainers_.pop_front());
-    complete(never_drained, [](waiter<Traits>& w) {
-      *static_cast<op_status*>(w.place) = op_status::closed;
-    });
-  }
-
-  std::size_t capacity() const noexcept { return ring_.capacity(); }
-  std::size_t size_approx() const noexcept { return ring_.size_approx(); }
-  bool is_closed() const noexcept { return (ring_.tail() & (closed | locked)) == closed; }
-  bool sees_room() const noexcept { return ring_.sees_room(); }
-
-  std::exception_ptr close_reason() const noexcept {
-    return is_closed() ? reason_ : std::exception_ptr{};
+    wake_all<Traits>(never_drained,
+                     [](waiter<Traits>& w) { *static_cast<op_status*>(w.place) = op_status::closed; });
+    if (!this->loses()) return;
+    for (;;) {
+      pop_result<T> left;
+      if (!pop(left) || !left) break;
+      this->lose(*std::move(left));
+    }
   }
 
   /// A source calls its argument, once, with what a message is to be built from.
@@ -93,19 +102,19 @@ class bounded_core {
     return put(source) == claim::done;
   }
   MILLRACE_ALWAYS_INLINE bool pop_fast(pop_result<T>& out) noexcept {
-    return ring_.try_take([&](T&& message) noexcept { out.deliver(std::move(message)); }) ==
-           claim::done;
+    return ring_.try_take([&](T&& message) noexcept { out.deliver(std::move(message)); }) == claim::done;
   }
 
-  /// Pushes the source's message, or hands it to a popper, or lists w (a null w never waits: `full`),
-  /// whose place holds the same message.
-  template <class Source>
-  MILLRACE_NOINLINE progress push(const Source& source, op_status& status,
-                                  waiter<Traits>* w) noexcept {
-    const auto ended = [&status](op_status how) noexcept {
-      status = how;
-      return how == op_status::full ? progress::must_wait : progress::completed;
-    };
+  /// Takes what is published of the next n, where nobody waits: how many.
+  template <class Out>
+  std::size_t pop_run(Out out, std::size_t n) noexcept {
+    return ring_.try_take_n(std::move(out), n);
+  }
+
+  /// Pushes the source's message, or hands it to a popper; where the queue is full, and is not to wait then,
+  /// says so, or gives the oldest message to displaced(T&&). False: it is `full`, or a pop is in flight.
+  template <class Source, class Displaced>
+  MILLRACE_NOINLINE bool push(const Source& source, op_status& status, Displaced&& displaced) noexcept {
     backoff<Traits> pause;
     for (;;) {
       ticket tail = ring_.tail();
@@ -113,41 +122,62 @@ class bounded_core {
         pause();
         continue;
       }
-      if ((tail & closed) != 0) return ended(op_status::closed);
+      if ((tail & closed) != 0) {
+        status = op_status::closed;
+        return true;
+      }
       if ((tail & waiting) != 0) {  // I1: the ring is empty; hand over
         if (!ring_.change_tail(tail, with(tail, locked))) continue;
-        waiter<Traits>& popper = poppers_.pop_front();
-        ring_.unlock_tail(poppers_.empty() ? without(tail, waiting) : tail);
-        auto* const out = static_cast<pop_result<T>*>(popper.place);
+        waiter<Traits>* const popper = poppers().take();
+        ring_.unlock_tail(popper == nullptr || poppers().empty() ? without(tail, waiting) : tail);
+        if (popper == nullptr) continue;
+        auto* const out = static_cast<pop_result<T>*>(popper->place);
         source([out](auto&&... args) noexcept { out->deliver(std::forward<decltype(args)>(args)...); });
         status = op_status::ok;
-        wake(popper);  // *this may be gone from here on
-        return progress::completed;
+        wake(*popper);  // *this may be gone from here on
+        return true;
       }
       switch (put(source)) {
-        case claim::done: return ended(op_status::ok);
-        case claim::flagged: continue;
-        case claim::blocked: break;
+        case claim::done:
+          status = op_status::ok;
+          return true;
+        case claim::flagged:
+          continue;
+        case claim::blocked:
+          break;
       }
-      if (w == nullptr) return ended(op_status::full);
-      ticket head = ring_.head();
-      if (ring_.lap_after(ring_.place(head)) != tail || (head & locked) != 0) {
-        pause();  // not full: the pop before us in this cell is in flight
-        continue;
+      if (this->options_.overflow == overflow_policy::wait) {
+        status = op_status::full;
+        return false;
       }
-      if (!ring_.change_head(head, with(head, locked))) continue;
-      if ((ring_.tail() & closed) != 0) {  // I3
-        ring_.unlock_head(head);
-        continue;
-      }
-      pushers_.push_back(*w);  // I2
-      ring_.unlock_head(with(head, waiting));
-      return progress::parked;  // *w may be gone from here on, and status with it
+      if (overflows(source, status, displaced)) return true;
+      pause();
     }
   }
 
-  /// Takes the oldest message, or lists w (a null w never waits: `empty`).
-  MILLRACE_NOINLINE progress pop(pop_result<T>& out, waiter<Traits>* w) noexcept {
+  /// Lists a push, whose place is a push_slot, where the ring is full. False: it is not, or was not, or a push
+  /// is not to wait for that.
+  MILLRACE_NOINLINE bool park_push(waiter<Traits>& w) noexcept {
+    if (this->options_.overflow != overflow_policy::wait) return false;
+    for (backoff<Traits> pause;; pause()) {
+      const ticket tail = ring_.tail();
+      if ((tail & locked) != 0) continue;
+      if ((tail & (closed | waiting)) != 0) return false;
+      ticket head = ring_.head();
+      if (ring_.lap_after(ring_.place(head)) != tail) return false;
+      if ((head & locked) != 0 || !ring_.change_head(head, with(head, locked))) continue;
+      if ((ring_.tail() & (closed | locked)) != 0) {  // I3
+        ring_.unlock_head(head);
+        continue;
+      }
+      pushers().push_back(w);  // I2
+      ring_.unlock_head(with(head, waiting));
+      return true;  // w may be gone from here on, and the queue with it
+    }
+  }
+
+  /// Takes the oldest message, or says `closed`. False: it is `empty`, or a push is in flight.
+  MILLRACE_NOINLINE bool pop(pop_result<T>& out) noexcept {
     backoff<Traits> pause;
     for (;;) {
       ticket head = ring_.head();
@@ -158,148 +188,145 @@ class bounded_core {
       const ticket at = ring_.place(head);
       if (ring_.is_published(at)) {
         if ((head & waiting) == 0) {
-          if (pop_fast(out)) return progress::completed;
+          if (pop_fast(out)) return true;
         } else if (ring_.change_head(head, with(head, locked))) {
           pop_locked(out, at);
-          return progress::completed;
+          return true;
         }
         continue;
       }
-      ticket tail = ring_.tail();
-      if (ring_.place(tail) != at) {  // the push of the head's message is in flight
-        if (w == nullptr && ring_.head() == head) return ended(out, op_status::empty);
+      const ticket tail = ring_.tail();
+      if (ring_.place(tail) != at) {  // the push of the head's message is in flight, or the head moved
+        if (ring_.head() != head) continue;
+      } else if ((tail & closed) != 0) {
+        out.refuse(op_status::closed);
+        return true;
+      } else if ((tail & locked) != 0) {
         pause();
         continue;
-      }
-      if ((tail & locked) != 0) {
-        pause();
+      } else if ((head & waiting) != 0) {  // the agent has not come yet
+        refill();
         continue;
       }
-      if ((tail & closed) != 0) return ended(out, op_status::closed, progress::completed);
-      if (w == nullptr) return ended(out, op_status::empty);
-      if (!ring_.change_tail(tail, with(tail, locked))) continue;
-      poppers_.push_back(*w);  // I1
-      ring_.unlock_tail(with(tail, waiting));
-      return progress::parked;  // *w may be gone from here on, and out with it
+      out.refuse(op_status::empty);
+      return false;
     }
   }
 
-  /// Completes once the queue is closed and empty. The waiter's place is an op_status.
-  progress drained(waiter<Traits>* w) noexcept {
+  /// Lists a pop, whose place is a pop_result, where the ring is empty. False: it is not, or was not.
+  MILLRACE_NOINLINE bool park_pop(waiter<Traits>& w) noexcept {
+    for (backoff<Traits> pause;; pause()) {
+      const ticket head = ring_.head();
+      if ((head & locked) != 0) continue;
+      ticket tail = ring_.tail();
+      if (ring_.place(tail) != head || (tail & closed) != 0) return false;  // or pushers wait
+      if ((tail & locked) != 0 || !ring_.change_tail(tail, with(tail, locked))) continue;
+      poppers().push_back(w);  // I1
+      ring_.unlock_tail(with(tail, waiting));
+      return true;  // w may be gone from here on, and the queue with it
+    }
+  }
+
+  /// Lists a drained(), whose place is an op_status. False: the queue is drained.
+  MILLRACE_NOINLINE bool park_drained(waiter<Traits>& w) noexcept {
     for (backoff<Traits> pause;; pause()) {
       const ticket head = lock_head();
       const ticket tail = ring_.tail();
-      if ((tail & locked) != 0) {
+      if ((tail & closed) == 0 && (tail & locked) != 0) {  // somebody may be closing it
         ring_.unlock_head(head);
         continue;
       }
-      const bool is_over = (tail & closed) != 0 && ring_.place(tail) == ring_.place(head);
-      if (is_over || w == nullptr) {
+      if ((tail & closed) != 0 && ring_.place(tail) == ring_.place(head)) {
         ring_.unlock_head(head);
-        return is_over ? progress::completed : progress::must_wait;
+        return false;
       }
-      drainers_.push_back(*w);
+      drainers().push_back(w);
       ring_.unlock_head((tail & closed) != 0 ? with(head, waiting) : head);  // I4; else close() will
-      return progress::parked;
+      return true;
     }
   }
 
   /// True for the call that closed it.
   bool close(std::exception_ptr reason) noexcept {
     const ticket head = lock_head();
-    ticket tail = ring_.tail();
-    for (backoff<Traits> pause;; tail = ring_.tail()) {
-      if ((tail & closed) != 0) {
-        ring_.unlock_head(head);
-        wait_for_closer();
-        return false;
-      }
-      if ((tail & locked) == 0 && ring_.change_tail(tail, with(tail, locked | closed))) break;
-      pause();
+    const ticket tail = lock_tail();
+    if ((tail & closed) != 0) {
+      ring_.unlock_tail(tail);
+      ring_.unlock_head(head);
+      return false;
     }
-    reason_ = std::move(reason);
+    ring_.beside_tail().reason = std::move(reason);
     work_list woken;
     work_list handed_back;
     work_list done;
-    while (!poppers_.empty()) woken.push_back(poppers_.pop_front());
-    while (!pushers_.empty()) handed_back.push_back(pushers_.pop_front());
-    unlock_head_when_closed(ring_.place(head), done);
-    ring_.unlock_tail(with(ring_.place(tail), closed));  // *this may be gone from here on
+    poppers().take_all(woken);
+    pushers().take_all(handed_back);
+    if (ring_.place(tail) == ring_.place(head)) drainers().take_all(done);
+    const ticket at = ring_.place(head);
+    ring_.unlock_head(drainers().empty() ? at : with(at, waiting));  // I4
+    ring_.unlock_tail(with(ring_.place(tail), closed));              // *this may be gone from here on
 
-    complete(woken, [](waiter<Traits>& w) {
-      static_cast<pop_result<T>*>(w.place)->refuse(op_status::closed);
-    });
-    complete(handed_back, [](waiter<Traits>& w) {
+    wake_all<Traits>(
+        woken, [](waiter<Traits>& w) { static_cast<pop_result<T>*>(w.place)->refuse(op_status::closed); });
+    wake_all<Traits>(handed_back, [](waiter<Traits>& w) {
       static_cast<push_slot<T>*>(w.place)->status = op_status::closed;
     });
-    complete(done, [](waiter<Traits>&) {});
+    wake_all<Traits>(done, [](waiter<Traits>&) {});
     return true;
   }
 
-  /// Takes a parked waiter back; false: somebody else is completing it.
-  bool withdraw_pop(waiter<Traits>& w) noexcept {
-    backoff<Traits> pause;
-    while (w.is_listed()) {
-      ticket tail = ring_.tail();
-      if ((tail & closed) != 0) return false;  // the closer takes all poppers
-      if ((tail & locked) != 0 || !ring_.change_tail(tail, with(tail, locked))) {
-        pause();
-        continue;
+  /// Takes a parked waiter back; false: somebody else has taken it. For a waiter that its caller has won,
+  /// or that nobody completes at the same time.
+  bool withdraw_pop(waiter<Traits>& w) noexcept { return this->withdraw_at_tail(poppers(), w); }
+  bool withdraw_push(waiter<Traits>& w) noexcept { return this->withdraw_at_head(pushers(), w); }
+  bool withdraw_drained(waiter<Traits>& w) noexcept { return this->withdraw_at_head(drainers(), w); }
+
+  /// The agent's duty, once it is relieved of it.
+  MILLRACE_NOINLINE void do_duty() noexcept {
+    work_list served;
+    waiter<Traits>* next = nullptr;
+    for (backoff<Traits> pause;; pause()) {
+      const ticket head = lock_head();
+      const bool is_full = ring_.place(ring_.tail()) == ring_.lap_after(ring_.place(head));
+      if (next != nullptr || is_full || (head & waiting) == 0 || pushers().empty()) {
+        agent() = next;
+        passed() = 0;
+        ring_.unlock_head(head);  // *this may be gone from here on
+        break;
       }
-      const bool ours = w.is_listed();
-      if (ours) poppers_.remove(w);
-      ring_.unlock_tail(poppers_.empty() ? without(tail, waiting) : tail);
-      return ours;
+      next = let_in(head, 1 + (ring_.capacity() - ring_.size_approx()) / let_in_for_free, served);
     }
-    return false;
+    wake_all<Traits>(served, [](waiter<Traits>&) {});
   }
-  bool withdraw_push(waiter<Traits>& w) noexcept { return withdraw_at_head(pushers_, w); }
-  bool withdraw_drained(waiter<Traits>& w) noexcept { return withdraw_at_head(drainers_, w); }
 
  private:
-  using ring = ring_core<T, Traits>;
-  using ticket = typename ring::ticket;
-
-  static constexpr ticket locked = 1;
-  static constexpr ticket waiting = 2;
-  static constexpr ticket closed = 4;
-
-  static ticket with(ticket word, ticket flag) noexcept { return static_cast<ticket>(word | flag); }
-  static ticket without(ticket word, ticket flag) noexcept {
-    return static_cast<ticket>(word & ~flag);
-  }
+  static constexpr std::size_t let_in_for_free = 128;  // for each so many free places, one more at a time
 
   template <class Source>
   MILLRACE_ALWAYS_INLINE claim put(const Source& source) noexcept {
-    return source([this](auto&&... args) noexcept {
-      return ring_.try_put(std::forward<decltype(args)>(args)...);
-    });
-  }
-
-  static progress ended(pop_result<T>& out, op_status status,
-                        progress how = progress::must_wait) noexcept {
-    out.refuse(status);
-    return how;
-  }
-
-  ticket lock_head() noexcept {
-    for (backoff<Traits> pause;; pause()) {
-      ticket head = ring_.head();
-      if ((head & locked) == 0 && ring_.change_head(head, with(head, locked))) return head;
-    }
+    return source(
+        [this](auto&&... args) noexcept { return ring_.try_put(std::forward<decltype(args)>(args)...); });
   }
 
   /// Takes the message at the locked head, and puts the first waiting push's message in its place.
   void pop_locked(pop_result<T>& out, ticket at) noexcept {
     const ticket after = ring_.next(at);
     // From the head's unlock on until its stamp, the cell is still ours.
-    if (pushers_.empty()) {  // closed: a drainer waits
-      wait_for_closer();     // who is woken may destroy the queue
-      work_list done;
-      unlock_head_when_closed(after, done);
+    if (agent() != nullptr && !pushers().empty()) {
+      const bool is_due = ++passed() > ring_.capacity();
+      ring_.unlock_head(with(after, waiting));
       out.deliver(std::move(ring_.claimed(at)));
       ring_.free_claimed(at);
-      complete(done, [](waiter<Traits>&) {});
+      if (is_due) refill();
+      return;
+    }
+    waiter<Traits>* const pusher = pushers().take();
+    if (pusher == nullptr) {
+      work_list done;
+      unlock_head_at(after, done);
+      out.deliver(std::move(ring_.claimed(at)));
+      ring_.free_claimed(at);
+      wake_all<Traits>(done, [](waiter<Traits>&) {});
       return;
     }
     const ticket tail = ring_.lap_after(at);  // I2: the ring is full
@@ -307,54 +334,62 @@ class bounded_core {
     for (ticket found = tail; !ring_.change_tail(found, ring_.next(tail)); found = tail) {
       pause();  // a withdrawal holds it, which does not wait for us
     }
-    waiter<Traits>& pusher = pushers_.pop_front();
-    ring_.unlock_head(pushers_.empty() ? after : with(after, waiting));
-    auto* const slot = static_cast<push_slot<T>*>(pusher.place);
+    if (is_to_serve(*pusher)) {
+      pusher->appoint();
+      agent() = pusher;
+      passed() = 0;
+    }
+    ring_.unlock_head(pushers().empty() ? after : with(after, waiting));
+    auto* const slot = static_cast<push_slot<T>*>(pusher->place);
     out.deliver(std::move(ring_.claimed(at)));
     ring_.replace_claimed(at, std::move(*slot->message));
     slot->status = op_status::ok;
-    wake(pusher);  // *this may be gone from here on
+    wake(*pusher);  // *this may be gone from here on
   }
 
-  /// Of a closed queue, only the closer locks the tail: until he has unlocked it.
-  void wait_for_closer() noexcept {
-    for (backoff<Traits> pause; (ring_.tail() & locked) != 0;) pause();
-  }
-
-  /// Unlocks the head of a closed queue at this place, having taken the drainers if it is drained.
-  void unlock_head_when_closed(ticket at, work_list& done) noexcept {
-    if (ring_.place(ring_.tail()) == at) {
-      while (!drainers_.empty()) done.push_back(drainers_.pop_front());
+  /// In the agent's place: lets all pushers in for whom there is room.
+  MILLRACE_NOINLINE void refill() noexcept {
+    work_list served;
+    for (backoff<Traits> pause;; pause()) {
+      const ticket head = lock_head();
+      const bool is_full = ring_.place(ring_.tail()) == ring_.lap_after(ring_.place(head));
+      if (is_full || (head & waiting) == 0 || pushers().empty()) {
+        ring_.unlock_head(head);
+        break;
+      }
+      let_in(head, ring_.capacity(), served);
     }
-    ring_.unlock_head(drainers_.empty() ? at : with(at, waiting));
+    wake_all<Traits>(served, [](waiter<Traits>&) {});
   }
 
-  bool withdraw_at_head(waiter_list<Traits>& list, waiter<Traits>& w) noexcept {
-    if (!w.is_listed()) return false;
-    const ticket head = lock_head();
-    const bool ours = w.is_listed();
-    if (ours) list.remove(w);
-    const bool wanted =
-        !pushers_.empty() || ((ring_.tail() & closed) != 0 && !drainers_.empty());
-    ring_.unlock_head(wanted ? head : without(head, waiting));
-    return ours;
-  }
-
-  /// Ends the sleep of waiters that were unlinked.
-  template <class Finish>
-  static void complete(work_list& list, Finish finish) noexcept {
-    while (!list.empty()) {
-      auto& w = static_cast<waiter<Traits>&>(list.pop_front());
-      finish(w);
-      wake(w);
+  /// For a push that does not wait for room. False: the queue is not full, or was not for a moment.
+  template <class Source, class Displaced>
+  bool overflows(const Source& source, op_status& status, Displaced&& displaced) noexcept {
+    const ticket tail = ring_.tail();
+    ticket head = ring_.head();
+    const ticket at = ring_.place(head);
+    if (ring_.lap_after(at) != tail || (head & locked) != 0) return false;
+    if (this->options_.overflow == overflow_policy::reject) {
+      status = op_status::full;
+      return true;
     }
+    if (!ring_.is_published(at) || !ring_.change_head(head, with(head, locked))) return false;
+    if ((ring_.tail() & (closed | locked)) != 0) {  // I3; a later closer needs this lock first
+      ring_.unlock_head(head);
+      return false;
+    }
+    backoff<Traits> pause;
+    for (ticket found = tail; !ring_.change_tail(found, ring_.next(tail)); found = tail) {
+      pause();  // as pop_locked
+    }
+    ring_.unlock_head(ring_.next(at));
+    T oldest(std::move(ring_.claimed(at)));
+    source(
+        [&](auto&&... args) noexcept { ring_.replace_claimed(at, std::forward<decltype(args)>(args)...); });
+    displaced(std::move(oldest));
+    status = op_status::ok;
+    return true;
   }
-
-  ring ring_;
-  alignas(cache_line) waiter_list<Traits> poppers_;  // guarded by the tail's lock
-  std::exception_ptr reason_;                        // guarded by the tail's lock until closed
-  alignas(cache_line) waiter_list<Traits> pushers_;  // guarded by the head's lock
-  waiter_list<Traits> drainers_;                     // guarded by the head's lock
 };
 
 }  // namespace millrace::detail

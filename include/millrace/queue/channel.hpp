@@ -38,8 +38,22 @@ template <class Queue, auto Count>
 class channel_end {
   // E1  end gone -> last gone   all that went through any end, to who closes.
  public:
-  explicit channel_end(std::shared_ptr<channel<Queue>> to) noexcept : channel_(std::move(to)) {
-    count();
+  explicit channel_end(std::shared_ptr<channel<Queue>> to) noexcept : channel_(std::move(to)) { count(); }
+  /// One more end, unless the last one has gone: then it is empty.
+  static channel_end revived(std::shared_ptr<channel<Queue>> to) noexcept {
+    if (to == nullptr) return channel_end();
+    auto& ends = (*to).*Count;
+    std::size_t found = ends.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
+    while (found != 0) {
+      if (ends.compare_exchange_weak(found, found + 1,
+                                     std::memory_order_relaxed,     // relaxed: another end exists
+                                     std::memory_order_relaxed)) {  // relaxed: tried again
+        channel_end end;
+        end.channel_ = std::move(to);
+        return end;
+      }
+    }
+    return channel_end();
   }
   channel_end(const channel_end& other) noexcept : channel_(other.channel_) { count(); }
   channel_end(channel_end&& other) noexcept = default;
@@ -53,9 +67,13 @@ class channel_end {
     if (left.fetch_sub(1, std::memory_order_acq_rel) == 1) channel_->queue.close();  // E1 publish, E1 observe
   }
 
+  explicit operator bool() const noexcept { return channel_ != nullptr; }
   Queue& queue() const noexcept { return channel_->queue; }
+  std::weak_ptr<channel<Queue>> downgraded() const noexcept { return channel_; }
 
  private:
+  channel_end() noexcept = default;
+
   void count() noexcept {
     if (channel_) {
       ((*channel_).*Count).fetch_add(1, std::memory_order_relaxed);  // relaxed: another end exists

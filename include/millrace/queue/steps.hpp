@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <memory>
+#include <new>
 #include <utility>
 
 #include <millrace/detail/macros.hpp>
@@ -17,9 +19,16 @@ template <class T>
 struct push_slot {
   T* message;
   op_status status;
+  bool has_displaced = false;  // it is in the queue, and another one came out of it
 };
 
-/// The steps (see operation.hpp) of every queue; Core does the work.
+/// A queue that leaves a duty with the pushers that it wakes: to let others in.
+template <class Core>
+concept leaves_duty = requires(Core& core) {
+  { core.do_duty() } noexcept;
+};
+
+/// The steps (see step.hpp) of every queue; Core does the work.
 template <class Core>
 class pop_step {
  public:
@@ -29,11 +38,18 @@ class pop_step {
   explicit pop_step(Core& core) noexcept : core_(&core) {}
 
   MILLRACE_ALWAYS_INLINE bool attempt_fast() noexcept { return core_->pop_fast(result_); }
-  progress attempt(waiter<traits>* w) noexcept {
-    if (w != nullptr) w->place = &result_;
-    return core_->pop(result_, w);
+  bool attempt() noexcept { return core_->pop(result_); }
+  bool park(waiter<traits>& w) noexcept {
+    w.place = &result_;
+    return core_->park_pop(w);
   }
+  const void* parks_at() const noexcept { return core_; }
   bool withdraw(waiter<traits>& w) noexcept { return core_->withdraw_pop(w); }
+  void refuse(op_status why) noexcept { result_.refuse(why); }
+  /// It was delivered to somebody who will not take it.
+  void lose() noexcept {
+    if (result_) core_->lose(*std::move(result_));
+  }
   result_type take_result() noexcept { return std::move(result_); }
 
  private:
@@ -52,17 +68,30 @@ class push_step_base {
     slot_.status = op_status::ok;
     return true;
   }
-  progress attempt(waiter<traits>* w) noexcept {
-    slot_.message = &self().message();
-    if (w != nullptr) w->place = &slot_;
-    return core_->push(Core::source_of(self().message()), slot_.status, w);
+  bool attempt() noexcept {
+    return core_->push(Core::source_of(self().message()), slot_.status,
+                       [this](auto&& displaced) noexcept { self().displaced(std::move(displaced)); });
   }
+  bool park(waiter<traits>& w) noexcept {
+    slot_.message = &self().message();
+    w.place = &slot_;
+    return core_->park_push(w);
+  }
+  const void* parks_at() const noexcept { return core_; }
   bool withdraw(waiter<traits>& w) noexcept { return core_->withdraw_push(w); }
+  void relieve(waiter<traits>& w) noexcept
+    requires leaves_duty<Core>
+  {
+    if (w.relieve()) core_->do_duty();
+  }
+  void refuse(op_status why) noexcept { slot_.status = why; }
 
  protected:
   explicit push_step_base(Core& core) noexcept : core_(&core) {}
 
   op_status status() const noexcept { return slot_.status; }
+  Core& core() noexcept { return *core_; }
+  push_slot<typename Core::value_type>& slot() noexcept { return slot_; }
 
  private:
   Derived& self() noexcept { return static_cast<Derived&>(*this); }
@@ -83,9 +112,15 @@ class push_step : public push_step_base<Core, push_step<Core>> {
       : push_step::push_step_base(core), message_(std::move(message)) {}
 
   value_type& message() noexcept { return message_; }
+  /// The message is in the queue, and another one is out of it: that takes its place here.
+  void displaced(value_type&& oldest) noexcept {
+    message_.~value_type();
+    ::new (static_cast<void*>(std::addressof(message_))) value_type(std::move(oldest));
+    this->slot().has_displaced = true;
+  }
 
   result_type take_result() noexcept {
-    if (this->status() == op_status::ok) return result_type(op_status::ok);
+    if (this->status() == op_status::ok && !this->slot().has_displaced) return result_type(op_status::ok);
     return result_type(this->status(), std::move(message_));
   }
 
@@ -105,27 +140,32 @@ class push_from_step : public push_step_base<Core, push_from_step<Core>> {
       : push_from_step::push_step_base(core), message_(&message) {}
 
   value_type& message() noexcept { return *message_; }
+  void displaced(value_type&& oldest) noexcept { this->core().lose(std::move(oldest)); }
   result_type take_result() noexcept { return this->status(); }
 
  private:
   value_type* message_;
 };
 
-/// drained: nothing moves.
+/// drained: nothing moves, and no ambient stop ends it: it is how a stopped task sees the end.
 template <class Core>
 class drained_step {
  public:
   using traits = typename Core::traits;
   using result_type = op_status;
+  static constexpr bool ignores_ambient_stop = true;
 
   explicit drained_step(Core& core) noexcept : core_(&core) {}
 
   bool attempt_fast() noexcept { return false; }
-  progress attempt(waiter<traits>* w) noexcept {
-    if (w != nullptr) w->place = &status_;
-    return core_->drained(w);
+  bool attempt() noexcept { return core_->is_drained(); }
+  bool park(waiter<traits>& w) noexcept {
+    w.place = &status_;
+    return core_->park_drained(w);
   }
+  const void* parks_at() const noexcept { return core_; }
   bool withdraw(waiter<traits>& w) noexcept { return core_->withdraw_drained(w); }
+  void refuse(op_status why) noexcept { status_ = why; }
   op_status take_result() noexcept { return status_; }
 
  private:
