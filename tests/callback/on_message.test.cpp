@@ -45,15 +45,14 @@ class interrupted_queue {
 
   class step : public base_step {
     using waiter = millrace::detail::waiter<traits>;
-    using progress = millrace::detail::progress;
 
    public:
     explicit step(interrupted_queue& self) noexcept
         : base_step(access::take_step(self.q.pop())), self_(&self) {}
-    progress attempt(waiter* w) noexcept {
-      const progress came_to = base_step::attempt(w);
-      if (came_to == progress::must_wait) once(self_->found_empty);
-      return came_to;
+    bool attempt() noexcept {
+      const bool did = base_step::attempt();
+      if (!did) once(self_->found_empty);
+      return did;
     }
     bool withdraw(waiter& w) noexcept {
       once(self_->before_withdrawal);
@@ -256,18 +255,17 @@ TEST_CASE("callbacks run at the same time up to their concurrency, and never mor
   std::atomic<int> most{0};
   std::atomic<int> calls{0};
   std::atomic<bool> go{false};
-  auto s = on_message(
-      q, pool,
-      [&](int) {
-        const int now = running.fetch_add(1) + 1;
-        int seen = most.load();
-        while (seen < now && !most.compare_exchange_weak(seen, now)) {
-        }
-        while (!go.load()) std::this_thread::yield();
-        running.fetch_sub(1);
-        calls.fetch_add(1);
-      },
-      {.concurrency = 2});
+  auto s = on_message(q, pool,
+                      [&](int) {
+                        const int now = running.fetch_add(1) + 1;
+                        int seen = most.load();
+                        while (seen < now && !most.compare_exchange_weak(seen, now)) {
+                        }
+                        while (!go.load()) std::this_thread::yield();
+                        running.fetch_sub(1);
+                        calls.fetch_add(1);
+                      },
+                      {.concurrency = 2});
   for (int n = 0; n < 10; ++n) CHECK(q.try_push(n) == op_status::ok);
   while (running.load() < 2) std::this_thread::yield();
   go.store(true);

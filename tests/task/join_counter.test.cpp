@@ -16,11 +16,11 @@ namespace {
 
 using traits = millrace::default_traits;
 using join_counter = millrace::detail::join_counter<traits>;
-using millrace::detail::progress;
 
 struct counting_waiter : millrace::detail::waiter<traits> {
   int woken = 0;
   counting_waiter() noexcept {
+    contest = nullptr;
     run = [](millrace::work_item* self) noexcept { ++static_cast<counting_waiter*>(self)->woken; };
   }
 };
@@ -42,11 +42,9 @@ TEST_CASE("nothing in progress is nothing to wait for") {
   join_counter c;
   counting_waiter w;
   CHECK(c.idle());
-  CHECK(c.park(&w) == progress::completed);
-  CHECK(c.park(nullptr) == progress::completed);
+  CHECK_FALSE(c.park(w));
   c.begin();
   CHECK_FALSE(c.idle());
-  CHECK(c.park(nullptr) == progress::must_wait);
   c.end();
   CHECK(c.idle());
   CHECK(w.woken == 0);
@@ -58,7 +56,7 @@ TEST_CASE("the last end wakes the waiter, again and again") {
     counting_waiter w;
     c.begin();
     c.begin();
-    CHECK(c.park(&w) == progress::parked);
+    CHECK(c.park(w));
     c.begin();
     c.end();
     c.end();
@@ -75,10 +73,10 @@ TEST_CASE("a waiter that is withdrawn is not woken, and makes room for another")
   counting_waiter second;
   c.begin();
   CHECK_FALSE(c.withdraw());
-  CHECK(c.park(&first) == progress::parked);
+  CHECK(c.park(first));
   CHECK(c.withdraw());
   CHECK_FALSE(c.withdraw());
-  CHECK(c.park(&second) == progress::parked);
+  CHECK(c.park(second));
   c.end();
   CHECK(first.woken == 0);
   CHECK(second.woken == 1);
@@ -107,8 +105,9 @@ TEST_CASE("what ended threads wrote is there after the wait, and the counter may
         counter.end();
       });
     }
-    millrace::detail::thread_waiter<traits> sleeper;
-    if (c->park(&sleeper) == progress::parked) sleeper.block();
+    millrace::detail::thread_waiter<millrace::detail::waiter<traits>, traits> sleeper;
+    sleeper.contest = nullptr;
+    if (c->park(sleeper)) sleeper.block();
     if (written[0] + written[1] != 2) ++wrong;
     c.reset();
     for (auto& t : threads) t.join();
@@ -123,8 +122,8 @@ TEST_CASE("a second waiter is refused in debug builds") {
     counting_waiter first;
     counting_waiter second;
     c.begin();
-    (void)c.park(&first);
-    (void)c.park(&second);
+    (void)c.park(first);
+    (void)c.park(second);
   });
   REQUIRE(said);
   CHECK_THAT(*said, Catch::Matchers::Contains("two waiters wait for the same work"));

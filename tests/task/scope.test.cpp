@@ -12,6 +12,8 @@
 #include <millrace/task/sync_wait.hpp>
 #include <millrace/task/task.hpp>
 #include <millrace/task/thread_pool.hpp>
+#include <millrace/wait/after.hpp>
+#include <millrace/wait/select.hpp>
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
@@ -255,4 +257,17 @@ TEST_CASE("a scope that is destroyed with live children ends the program") {
     scope work;
     work.spawn(pass(g, counted(1), sum));
   }));
+}
+
+TEST_CASE("a join may have a deadline, and be one of several operations") {
+  gate g;
+  int sum = 0;
+  scope work;
+  work.spawn(pass(g, counted(1), sum));
+  CHECK(work.join().within(std::chrono::milliseconds(1)).wait() == millrace::op_status::timeout);
+  auto either = select(millrace::after(std::chrono::milliseconds(1)), work.join()).wait();
+  CHECK(either.index() == 0);
+  g.open();
+  CHECK(select(millrace::after(std::chrono::hours(1)), work.join()).wait().index() == 1);
+  CHECK(sum == 1);
 }

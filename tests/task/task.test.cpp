@@ -10,6 +10,8 @@
 #include <vector>
 
 #include <millrace/task/resume_on.hpp>
+#include <millrace/task/run_loop.hpp>
+#include <millrace/task/scope.hpp>
 #include <millrace/task/sync_wait.hpp>
 #include <millrace/task/thread_pool.hpp>
 
@@ -32,10 +34,18 @@ using support::foreign_task;
 using support::gate;
 using support::manual_executor;
 
-task<int> give(int n) { co_return n; }
-task<int&> refer(int& n) { co_return n; }
-task<std::unique_ptr<int>> give_pointer(int n) { co_return std::make_unique<int>(n); }
-task<std::string> convert() { co_return "text"; }
+task<int> give(int n) {
+  co_return n;
+}
+task<int&> refer(int& n) {
+  co_return n;
+}
+task<std::unique_ptr<int>> give_pointer(int n) {
+  co_return std::make_unique<int>(n);
+}
+task<std::string> convert() {
+  co_return "text";
+}
 task<> write(std::string& log, char name) {
   log += name;
   co_return;
@@ -102,7 +112,9 @@ task<int> outer_hold(gate& at) {
   co_return inner + mine.number();
 }
 
-foreign_task hold_as_foreigner(gate& at, int& result) { result = co_await outer_hold(at); }
+foreign_task hold_as_foreigner(gate& at, int& result) {
+  result = co_await outer_hold(at);
+}
 
 task<> pass_and_note(gate& at, std::vector<executor_ref>& seen) {
   (void)co_await at.pass();
@@ -125,8 +137,7 @@ task<> move_away(Executor& there, std::vector<executor_ref>& seen) {
   seen.push_back(support::here());
 }
 
-support::homed_task call_away(executor_ref, manual_executor& there,
-                              std::vector<executor_ref>& seen) {
+support::homed_task call_away(executor_ref, manual_executor& there, std::vector<executor_ref>& seen) {
   co_await move_away(there, seen);
   seen.push_back(support::here());
 }
@@ -302,4 +313,82 @@ TEST_CASE("an awaiter without a home goes on where its task ended") {
 TEST_CASE("tasks go to a pool and back between threads") {
   millrace::thread_pool pool(2);
   CHECK(sync_wait(to_and_fro(pool, 5000)) == 0);
+}
+
+namespace {
+
+task<int> count_passes(gate& at, int most) {
+  int passed = 0;
+  while (passed < most) {
+    const int n = co_await at.pass();
+    if (n < 0) break;
+    ++passed;
+  }
+  co_return passed;
+}
+
+task<> count_and_tell(gate& at, int most, int& passed, const int& others, int& seen) {
+  passed = co_await count_passes(at, most);
+  seen = others;
+}
+
+task<> note_turns(int& turns) {
+  ++turns;
+  co_return;
+}
+
+task<> pass_shielded(gate& at, int& result) {
+  result = co_await at.pass().with({});
+}
+
+}  // namespace
+
+TEST_CASE("a task that is stopped takes nothing more, also of what is there") {
+  gate g;
+  for (int i = 0; i < 10; ++i) g.open();
+  millrace::scope work;
+  int passed = -1;
+  int none = 0;
+  int seen = 0;
+  SECTION("before it begins") {
+    work.request_stop();
+    work.spawn(count_and_tell(g, 100, passed, none, seen));
+    CHECK(passed == 0);
+  }
+  SECTION("while it waits, in a task that it awaits") {
+    work.spawn(count_and_tell(g, 100, passed, none, seen));
+    CHECK(passed == -1);
+    work.request_stop();
+    CHECK(passed == 10);
+  }
+  CHECK(work.join().wait() == millrace::op_status::ok);
+  CHECK_FALSE(g.somebody_waits());
+}
+
+TEST_CASE("with({}) shields an operation from the stop of its task") {
+  gate g;
+  millrace::scope work;
+  int result = -1;
+  work.request_stop();
+  work.spawn(pass_shielded(g, result));
+  CHECK(result == -1);
+  g.open();
+  CHECK(result == 0);
+  work.join().wait();
+}
+
+TEST_CASE("a task for which all is ready lets others have their turn") {
+  gate g;
+  for (int i = 0; i < 10000; ++i) g.open();
+  millrace::run_loop loop;
+  millrace::scope work;
+  int passed = 0;
+  int turns = 0;
+  int seen = 0;
+  work.spawn(loop, count_and_tell(g, 10000, passed, turns, seen));
+  work.spawn(loop, note_turns(turns));
+  while (passed == 0) loop.run_one();
+  CHECK(passed == 10000);
+  CHECK(seen == 1);
+  work.join().wait();
 }

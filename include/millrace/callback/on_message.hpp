@@ -62,6 +62,7 @@ class message_subscription final : public subscription_state {
       agent& a = agents_[i];
       a.owner = this;
       a.home = home_;
+      a.contest = nullptr;
       a.run = &agent::resume;
       home_.post(a);
     }
@@ -82,8 +83,7 @@ class message_subscription final : public subscription_state {
   }
 
   void wait() noexcept override {
-    operation<join_step<message_subscription>>(
-        std::in_place_type<join_step<message_subscription>>, *this)
+    operation<join_step<message_subscription>>(std::in_place_type<join_step<message_subscription>>, *this)
         .wait();
   }
 
@@ -118,14 +118,16 @@ class message_subscription final : public subscription_state {
     }
     for (int turn = 0;; ++turn) {
       if (!woken) {
-        if (stopping_.load(std::memory_order_relaxed)) return end();  // relaxed: looked at again under the lock
+        if (stopping_.load(std::memory_order_relaxed)) {  // relaxed: looked at again under the lock
+          return end();
+        }
         if (turn >= budget) return home_.post(a);
         a.step.emplace(operation_access::take_step(queue_.pop()));
-        if (!a.step->attempt_fast() && a.step->attempt(nullptr) != progress::completed) {
+        while (!a.step->attempt_fast() && !a.step->attempt()) {
           const lock_guard guard(a.lock);
           if (stopping_.load(std::memory_order_relaxed)) break;  // relaxed: the lock carries it
           a.parked = true;
-          if (a.step->attempt(&a) == progress::parked) return;  // the guard's unlock is the last touch
+          if (a.step->park(a)) return;  // the guard's unlock is the last touch
           a.parked = false;
         }
       }
@@ -177,8 +179,7 @@ subscription on_message(Queue& queue, E& home, F f, on_message_options options =
     throw std::invalid_argument("millrace: on_message with concurrency 0 would never call back");
   }
   using state = detail::message_subscription<Queue, F>;
-  auto shared = std::make_shared<state>(queue, executor_ref(home), std::move(f),
-                                        options.concurrency);
+  auto shared = std::make_shared<state>(queue, executor_ref(home), std::move(f), options.concurrency);
   shared->start(shared);
   return subscription(std::move(shared));
 }

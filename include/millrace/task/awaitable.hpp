@@ -34,4 +34,16 @@ concept awaitable = requires(awaiter_t<A>& a) {
 template <awaitable A>
 using await_result_t = decltype(std::declval<awaiter_t<A>&>().await_resume());
 
+/// For a promise to hand over an awaiter that lives elsewhere: g++ 12 would make a copy of it.
+template <class Awaiter>
+struct borrowed_awaiter {
+  Awaiter& awaiter;
+  decltype(auto) await_ready() { return awaiter.await_ready(); }
+  template <class Promise>
+  decltype(auto) await_suspend(std::coroutine_handle<Promise> coroutine) {
+    return awaiter.await_suspend(coroutine);
+  }
+  decltype(auto) await_resume() { return awaiter.await_resume(); }
+};
+
 }  // namespace millrace::detail

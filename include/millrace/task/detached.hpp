@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <millrace/detail/atomic.hpp>
+#include <millrace/task/awaiting_promise.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/promise_env.hpp>
 #include <millrace/wait/trampoline.hpp>
@@ -22,7 +23,7 @@ class detached {
   /// a trampoline, and may hand over to another coroutine.
   using done_function = void (*)(void* context) noexcept;
 
-  class promise_type : public work_item {
+  class promise_type : public awaiting_promise, public work_item {
    public:
     promise_type() noexcept = default;
     promise_type(const promise_type&) = delete;
@@ -40,12 +41,8 @@ class detached {
     void return_void() const noexcept {}
     [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }
 
-    environment env() const noexcept { return env_; }
-    void set_executor(executor_ref executor) noexcept { env_.executor = executor; }
-
    private:
     friend detached;
-    environment env_;
     done_function done_ = nullptr;
     void* context_ = nullptr;
   };
@@ -66,20 +63,19 @@ class detached {
     promise_type& promise = release(env, done, context).promise();
     promise.run = [](work_item* item) noexcept {
       auto& p = *static_cast<promise_type*>(item);
-      const executor_ref home = p.env_.executor;
+      const executor_ref home = p.env().executor;
       trampoline<default_traits>::enter(std::coroutine_handle<promise_type>::from_promise(p), home);
     };
     env.executor.post(promise);
   }
 
  private:
-  explicit detached(std::coroutine_handle<promise_type> coroutine) noexcept
-      : coroutine_(coroutine) {}
+  explicit detached(std::coroutine_handle<promise_type> coroutine) noexcept : coroutine_(coroutine) {}
 
   std::coroutine_handle<promise_type> release(const environment& env, done_function done,
                                               void* context) noexcept {
     promise_type& promise = coroutine_.promise();
-    promise.env_ = env;
+    promise.set_env(env);
     promise.done_ = done;
     promise.context_ = context;
     return std::exchange(coroutine_, nullptr);

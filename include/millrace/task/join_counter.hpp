@@ -36,21 +36,20 @@ class join_counter {
     {
       const lock_guard guard(lock_);
       probe_.write();
-      if (--in_progress_ == 0) w = std::exchange(waiter_, nullptr);
+      if (--in_progress_ == 0 && waiter_ != nullptr && waiter_->take()) w = std::exchange(waiter_, nullptr);
     }
     if (w != nullptr) wake(*w);
   }
 
-  /// Parks w (a null w never waits) unless nothing is in progress.
-  progress park(waiter<Traits>* w) noexcept {
+  /// Parks w; false: nothing is in progress.
+  bool park(waiter<Traits>& w) noexcept {
     const lock_guard guard(lock_);
     probe_.write();
-    if (in_progress_ == 0) return progress::completed;
-    if (w == nullptr) return progress::must_wait;
+    if (in_progress_ == 0) return false;
     assert(waiter_ == nullptr && "millrace: two waiters wait for the same work to end");
-    w->probe.write();
-    waiter_ = w;
-    return progress::parked;
+    w.probe.write();
+    waiter_ = &w;
+    return true;
   }
 
   bool withdraw() noexcept {
@@ -73,25 +72,31 @@ class join_counter {
   [[no_unique_address]] typename Traits::probe probe_;
 };
 
-/// Waits for a join_counter. `Owner::joined()` runs once at the end and may throw.
+/// Waits for a join_counter. `Owner::joined()` runs once at the end, and may throw. No ambient stop ends it: who
+/// stops still has to wait for what runs.
 template <class Owner>
 class join_step {
  public:
   using traits = typename Owner::traits;
   using result_type = op_status;
+  static constexpr bool ignores_ambient_stop = true;
 
   explicit join_step(Owner& owner) noexcept : owner_(&owner) {}
 
-  bool attempt_fast() noexcept { return attempt(nullptr) == progress::completed; }
-  progress attempt(waiter<traits>* w) noexcept { return owner_->counter().park(w); }
+  bool attempt_fast() noexcept { return attempt(); }
+  bool attempt() noexcept { return owner_->counter().idle(); }
+  bool park(waiter<traits>& w) noexcept { return owner_->counter().park(w); }
+  const void* parks_at() const noexcept { return owner_; }
   bool withdraw(waiter<traits>&) noexcept { return owner_->counter().withdraw(); }
+  void refuse(op_status why) noexcept { status_ = why; }
   op_status take_result() noexcept(noexcept(std::declval<Owner&>().joined())) {
-    owner_->joined();
-    return op_status::ok;
+    if (status_ == op_status::ok) owner_->joined();
+    return status_;
   }
 
  private:
   Owner* owner_;
+  op_status status_ = op_status::ok;
 };
 
 }  // namespace millrace::detail

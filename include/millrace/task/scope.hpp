@@ -10,6 +10,7 @@
 #include <millrace/task/task.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/operation.hpp>
+#include <millrace/wait/stop_token.hpp>
 #include <millrace/wait/trampoline.hpp>
 
 namespace millrace {
@@ -42,8 +43,8 @@ class scope {
   void spawn(task<> child) {
     detail::detached root = run(std::move(child), *this);
     children_.begin();
-    std::move(root).start({.executor = detail::trampoline<traits>::current_executor()}, &ended,
-                          this);
+    std::move(root).start({.executor = detail::trampoline<traits>::current_executor(), .token = token()},
+                          &ended, this);
   }
 
   /// Starts the task on `home`. Errors: std::bad_alloc, with nothing started.
@@ -51,10 +52,14 @@ class scope {
   void spawn(E& home, task<> child) {
     detail::detached root = run(std::move(child), *this);
     children_.begin();
-    std::move(root).post({.executor = home}, &ended, this);
+    std::move(root).post({.executor = home, .token = token()}, &ended, this);
   }
 
-  /// Operation -> op_status, always ok: waits until no child runs any more. `co_await work.join()`
+  /// Asks all that was spawned, and will be, to stop: their waits end `cancelled`. Once and for all.
+  void request_stop() noexcept { stop_.request_stop(); }
+  stop_token token() const noexcept { return stop_.token(); }
+
+  /// Operation -> op_status, ok unless it was given a deadline or a token: waits until no child runs any more. `co_await work.join()`
   /// or `work.join().wait()`. Errors: rethrows the first exception of a child.
   auto join() noexcept {
     return operation<detail::join_step<scope>>(std::in_place_type<detail::join_step<scope>>, *this);
@@ -85,6 +90,7 @@ class scope {
   }
 
   detail::join_counter<traits> children_;
+  stop_source stop_;
   traits::atomic<bool> failed_{false};
   std::exception_ptr error_;
 };

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <millrace/detail/atomic.hpp>
+#include <millrace/task/awaiting_promise.hpp>
 #include <millrace/task/outcome.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/promise_env.hpp>
@@ -22,7 +23,7 @@ class task;
 namespace detail {
 
 /// What the promises of all tasks share: who awaits, and where.
-class task_promise_base : private work_item {
+class task_promise_base : public awaiting_promise, private work_item {
   using trampoline = detail::trampoline<default_traits>;
 
   struct hand_back {
@@ -46,21 +47,15 @@ class task_promise_base : private work_item {
   std::suspend_always initial_suspend() const noexcept { return {}; }
   hand_back final_suspend() const noexcept { return {}; }
 
-  environment env() const noexcept { return env_; }
-
-  /// For resume_on: the coroutine belongs to this executor from now on.
-  void set_executor(executor_ref executor) noexcept { env_.executor = executor; }
-
   void awaited_by(std::coroutine_handle<> awaiter, const environment& env) noexcept {
     awaiter_ = awaiter;
     awaiter_home_ = env.executor;
-    env_ = env;
+    set_env(env);
   }
 
  private:
   std::coroutine_handle<> awaiter_;
   executor_ref awaiter_home_;
-  environment env_;
 };
 
 template <class T>

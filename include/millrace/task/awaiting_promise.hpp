@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include <millrace/task/awaitable.hpp>
+#include <millrace/wait/executor.hpp>
+#include <millrace/wait/operation.hpp>
+#include <millrace/wait/promise_env.hpp>
+
+namespace millrace::detail {
+
+/// What the promises of millrace's own coroutines tell all that they await.
+///
+/// Threads     that of the coroutine.
+class awaiting_promise {
+ public:
+  environment env() const noexcept { return env_; }
+
+  /// For resume_on: the coroutine belongs to this executor from now on.
+  void set_executor(executor_ref executor) noexcept { env_.executor = executor; }
+
+  /// An operation is told first whether it is to run at all, and whether others have their turn after it,
+  /// also if it completes at once.
+  template <class Step, class Modifiers>
+  auto await_transform(operation<Step, Modifiers>&& op) noexcept {
+    if (--turns_ == 0) turns_ = budget;
+    operation_access::prepare(op, env_.token.stop_requested(), turns_ == budget);
+    return std::move(op).operator co_await();
+  }
+  template <class Awaitable>
+  auto await_transform(Awaitable&& other) {
+    if constexpr (std::is_reference_v<decltype(awaiter_of(std::forward<Awaitable>(other)))>) {
+      auto&& awaiter = awaiter_of(std::forward<Awaitable>(other));
+      return borrowed_awaiter<awaiter_t<Awaitable>>{awaiter};
+    } else {
+      return awaiter_of(std::forward<Awaitable>(other));
+    }
+  }
+
+ protected:
+  void set_env(const environment& env) noexcept { env_ = env; }
+
+ private:
+  static constexpr unsigned budget = 128;  // operations without a pause for others
+
+  environment env_;
+  unsigned turns_ = budget;
+};
+
+}  // namespace millrace::detail
