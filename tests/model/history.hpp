@@ -52,6 +52,8 @@ class history {
   ///   pop empty     none is there; or the push of the oldest is in flight
   ///   drained ok    none is there, and it is closed       close ok      it is open
   /// But full and empty may be said for lack of news: for them, in flight is what does not happen-before.
+  /// At capacity 0, a push takes effect right before its pop, and there is neither room nor a message for
+  /// anybody else.
   void check(std::size_t capacity) {
     capacity_ = static_cast<int>(capacity);
     RL_ASSERT(explain(state{}));
@@ -115,6 +117,7 @@ class history {
     const call& c = calls_[i];
     const int size = at.pushed - at.popped;
     at.placed |= 1u << i;
+    if (capacity_ == 0 && size != 0 && (c.what != pop || c.said != op_status::ok)) return false;
     switch (c.what) {
       case nothing:
         return true;
@@ -125,7 +128,7 @@ class history {
           return size == capacity_ ||
                  (at.pushed >= capacity_ && !happens_before(calls_[at.pops[at.pushed - capacity_]], c));
         }
-        if (size == capacity_) return false;
+        if (size == (capacity_ == 0 ? 1 : capacity_)) return false;
         at.pushes[at.pushed++] = static_cast<signed char>(i);
         return true;
       case pop:

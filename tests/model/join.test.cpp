@@ -5,6 +5,8 @@
 
 #include <support/model.hpp>
 
+#include <optional>
+
 #include <millrace/detail/spin_lock.hpp>
 #include <millrace/task/join_counter.hpp>
 #include <millrace/task/run_loop.hpp>
@@ -57,7 +59,7 @@ struct ends_and_join : with_work<ends_and_join, 3> {
   void thread(unsigned index) {
     if (index < 2) return end(index);
     sleeper<traits> w;
-    if (counter->park(&w) == detail::progress::parked) {
+    if (counter->park(w)) {
       w.block();
       RL_ASSERT(w.wakes() == 1);
     }
@@ -71,7 +73,7 @@ struct ends_and_withdraw : with_work<ends_and_withdraw, 3> {
     if (index < 2) return end(index);
     {
       sleeper<traits> w;
-      if (counter->park(&w) == detail::progress::parked) {
+      if (counter->park(w)) {
         if (!counter->withdraw()) {
           w.block();
           return joined();
@@ -80,9 +82,40 @@ struct ends_and_withdraw : with_work<ends_and_withdraw, 3> {
       }
     }
     sleeper<traits> again;
-    if (counter->park(&again) == detail::progress::parked) again.block();
+    if (counter->park(again)) again.block();
     joined();
   }
+};
+
+/// A stop may end a join, which then begins anew.
+struct ends_and_stop : with_work<ends_and_stop, 3> {
+  struct owner_type {
+    using traits = model_traits;
+    ends_and_stop& all;
+    detail::join_counter<traits>& counter() noexcept { return *all.counter; }
+    void joined() const noexcept {}
+  };
+  using step = detail::join_step<owner_type>;
+  box<basic_stop_source<traits>> halt;
+  owner_type owner{*this};
+
+  void before() {
+    with_work::before();
+    halt.make();
+  }
+  void thread(unsigned index) {
+    if (index == 0) {
+      end(0);
+      end(1);
+    } else if (index == 1) {
+      halt->request_stop();
+    } else {
+      if (join().with(halt->token()).wait() != op_status::ok) RL_ASSERT(join().wait() == op_status::ok);
+      joined();
+    }
+  }
+  operation<step> join() { return operation<step>(std::in_place_type<step>, owner); }
+  void after() { halt.destroy(); }
 };
 
 /// Work that begins more work keeps the join waiting.
@@ -97,7 +130,7 @@ struct work_begins_work : with_work<work_begins_work, 3> {
       end(1);
     } else {
       sleeper<traits> w;
-      if (counter->park(&w) == detail::progress::parked) w.block();
+      if (counter->park(w)) w.block();
       joined(3);
     }
   }
@@ -114,7 +147,7 @@ struct stranger_begins : with_work<stranger_begins, 3> {
       counter->end();
     } else {
       sleeper<traits> w;
-      if (counter->park(&w) == detail::progress::parked) {
+      if (counter->park(w)) {
         w.block();
         RL_ASSERT(w.wakes() == 1);
       }
@@ -221,6 +254,79 @@ struct run_in_order : scenario<run_in_order, 2> {
   }
 };
 
+/// A timer that posts an item.
+struct poster : timer_node {
+  box<basic_run_loop<traits>>& loop;
+  item what;
+  probe added;
+  poster(box<basic_run_loop<traits>>& l, std::chrono::steady_clock::time_point when) : loop(l) {
+    deadline = when;
+    fire = [](timer_node* node) noexcept {
+      auto& self = *static_cast<poster*>(node);
+      self.added.read();
+      self.loop->post(self.what);
+    };
+  }
+};
+constexpr auto always = std::chrono::steady_clock::time_point::min();
+constexpr auto some_day = std::chrono::steady_clock::time_point::max() - std::chrono::hours(1);
+
+/// The runner sleeps until some day: a timer that is due wakes it, or a post does, or nothing but the
+/// deadline; and it may destroy the loop as soon as the last item has run.
+template <int Timers, bool Posts>
+struct timers_and_run : scenario<timers_and_run<Timers, Posts>, 1 + Timers + (Posts ? 1 : 0)> {
+  box<basic_run_loop<traits>> loop;
+  std::optional<poster> timers[Timers];
+  std::optional<poster> late;
+  item posted;
+
+  void before() {
+    loop.make();
+    for (auto& one : timers) one.emplace(loop, always);
+    late.emplace(loop, some_day);
+    loop->timers()->add(*late);
+  }
+  void thread(unsigned index) {
+    if (index == 0) {
+      for (int n = 0; n < Timers + (Posts ? 1 : 0); ++n) RL_ASSERT(loop->run_one());
+      for (auto& one : timers) RL_ASSERT(one->what.runs == 1);
+      RL_ASSERT(posted.runs == (Posts ? 1 : 0));
+      loop->timers()->remove(*late);
+      loop.destroy();
+    } else if (index <= Timers) {
+      poster& mine = *timers[index - 1];
+      mine.added.write();
+      loop->timers()->add(mine);
+    } else {
+      posted.payload.write();
+      loop->post(posted);
+    }
+  }
+};
+
+/// A timer is removed while the runner fires it: its fire() is over, or will not be.
+struct timer_removed : scenario<timer_removed, 2> {
+  box<basic_run_loop<traits>> loop;
+  std::optional<poster> timer;
+
+  void before() {
+    loop.make();
+    timer.emplace(loop, always);
+    timer->added.write();
+    loop->timers()->add(*timer);
+  }
+  void thread(unsigned index) {
+    if (index == 0) {
+      loop->run();
+    } else {
+      loop->timers()->remove(*timer);
+      timer->added.write();
+      loop->finish();
+    }
+  }
+  void after() { loop.destroy(); }
+};
+
 /// A poster, a thief and the owner: each item is taken once, and not before its poster is done with it.
 struct stealing : scenario<stealing, 3> {
   detail::shared_work_list<traits> list;
@@ -303,12 +409,17 @@ int main() {
   check<lock_guards>("a spin lock lets one in", {2, 50000});
   check<ends_and_join>("join waits for both ends", {3, 100000});
   check<ends_and_withdraw>("a join is withdrawn or over", {2, 100000});
+  check<ends_and_stop>("a join is stopped or over", {2, 50000});
   check<work_begins_work>("work that begins work is joined", {2, 100000});
   check<stranger_begins>("work may begin while a join ends", {2, 100000});
   check<post_and_run<1>>("a run loop runs what one thread posts", {3, 50000});
   check<post_and_run<2>>("a run loop runs what two threads post", {2, 100000});
   check<item_finishes>("the loop goes while post() returns", {3, 50000});
   check<run_in_order>("items run in order", {3, 50000});
+  check<timers_and_run<1, false>>("a run loop wakes for a timer, and may go", {3, 50000});
+  check<timers_and_run<1, true>>("a run loop wakes for a timer and a post", {2, 100000});
+  check<timers_and_run<2, false>>("a run loop wakes for two timers", {2, 100000});
+  check<timer_removed>("a timer of a run loop is removed", {3, 50000});
   check<stealing>("a stolen item runs once", {2, 100000});
   check<taker_destroys>("who takes an item destroys the list", {3, 20000});
   check<stealing_the_last>("a thief leaves no single item", {3, 20000});

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSL-1.0
+//
+// Pushers that a pusher before them lets in (bounded_core's agent), under every schedule: each is let in once,
+// in the order in which they came; none sleeps beside room once the duty is done; and who is woken, or was let
+// in, may see the queue destroyed before the duty is done.
+
+#include <support/model.hpp>
+
+#include <optional>
+#include <string>
+
+#include <millrace/queue/bounded_queue.hpp>
+
+namespace {
+
+using namespace millrace;
+using namespace millrace::model;
+
+struct refilled_traits : model_traits {
+  static constexpr std::size_t least_refilled = 1;
+};
+using queue_type = bounded_queue<message, refilled_traits>;
+using push_step =
+    decltype(detail::operation_access::take_step(std::declval<queue_type&>().push(std::declval<message>())));
+
+/// The pool of thread 0, its worker: it keeps what it is posted until the worker comes to it.
+struct pool {
+  work_list posted;
+  int count = 0;
+  void post(work_item& item) noexcept {
+    posted.push_back(item);
+    ++count;
+  }
+};
+
+/// A push that waits for thread 0's pool to run it.
+struct pusher : detail::waiter<refilled_traits> {
+  std::optional<push_step> step;
+  int id = 0;
+  bool has_run = false;
+  op_status status = op_status::empty;
+  bool came_back = false;
+};
+
+enum class other {
+  pops,
+  pops_twice,
+  pushes,
+  pops_and_pushes,
+  withdraws_first,
+  withdraws_last,
+  closes,
+  destroys
+};
+constexpr const char* names[] = {
+    "pop", "pop pop", "push", "pop push", "withdraw the first", "withdraw the last", "close", "destroy"};
+
+/// A full queue of 2 with three pushers before it. Thread 0 pops and then runs what it was posted, `rounds`
+/// times; the other threads do something else.
+template <int Threads>
+struct served : scenario<served<Threads>, Threads> {
+  static constexpr int capacity = 2;
+  static constexpr int pushers = 3;
+  static inline int rounds;
+  static inline other what[2];
+
+  box<queue_type> queue;
+  pool own;
+  executor_ref home{own};
+  pusher waiting[pushers];
+  model_traits::atomic<int> over{0};  // threads that make no more calls: but the duty may be undone
+  bool is_gone = false;
+  int in = 0;
+  int out = 0;
+  int last_out[Threads] = {};  // the last pusher whose message came out, for each thread
+
+  void before() {
+    queue_options<message> options;
+    options.on_undelivered = [](void* self, message&& m) noexcept {
+      message taken(std::move(m));
+      ++static_cast<served*>(self)->out;
+    };
+    options.user = this;
+    queue.make(static_cast<std::size_t>(capacity), options);
+    for (int id = 0; id < capacity; ++id) push(10 + id);
+    for (int i = 0; i < pushers; ++i) {
+      pusher& w = waiting[i];
+      w.id = i;
+      w.home = home;
+      w.contest = nullptr;
+      w.run = &run;
+      w.step.emplace(detail::operation_access::take_step(queue->push(message(i))));
+      RL_ASSERT(w.step->park(w));
+    }
+  }
+
+  static void run(work_item* item) noexcept {
+    auto& w = static_cast<pusher&>(static_cast<detail::waiter<refilled_traits>&>(*item));
+    RL_ASSERT(!w.has_run);
+    w.has_run = true;
+    w.step->relieve(w);
+    w.status = w.step->take_result().status();
+  }
+  void run_posted() {
+    while (!own.posted.empty()) {
+      work_item& item = own.posted.pop_front();
+      item.run(&item);
+    }
+  }
+
+  void push(int id) {
+    message m(id);
+    const op_status status = queue->try_push(std::move(m));
+    RL_ASSERT(status == op_status::ok || m.id() == id);
+    in += status == op_status::ok;
+  }
+  void pop() {
+    const pop_result<message> m = queue->try_pop();
+    if (!m) return;
+    ++out;
+    int& last = last_out[rl::ctx().current_thread()];
+    if (m->id() >= pushers) return;
+    RL_ASSERT(m->id() >= last);
+    last = m->id() + 1;
+  }
+
+  void thread(unsigned index) {
+    if (index == 0) {
+      refilled_traits::this_thread().worker = this;
+      refilled_traits::this_thread().executor = &home;
+      for (int i = 0; i < rounds; ++i) {
+        pop();
+        if (i + 1 < rounds) run_posted();
+      }
+      over.fetch_add(1, std::memory_order_acq_rel);
+      run_posted();
+      return;
+    }
+    switch (what[index - 1]) {
+      case other::pops_twice:
+        pop();
+        [[fallthrough]];
+      case other::pops:
+        pop();
+        break;
+      case other::pops_and_pushes:
+        pop();
+        [[fallthrough]];
+      case other::pushes:
+        push(20);
+        break;
+      case other::withdraws_first:
+        withdraw(waiting[0]);
+        break;
+      case other::withdraws_last:
+        withdraw(waiting[pushers - 1]);
+        break;
+      case other::closes:
+        queue->close();
+        break;
+      case other::destroys:
+        while (over.load(std::memory_order_acquire) != Threads - 1) model_traits::yield();
+        while (queue->try_pop()) ++out;
+        destroy();
+        return;
+    }
+    over.fetch_add(1, std::memory_order_acq_rel);
+  }
+  void withdraw(pusher& w) {
+    if (w.step->withdraw(w)) w.came_back = true;
+  }
+  void destroy() {
+    queue.destroy();
+    is_gone = true;
+  }
+
+  void after() {
+    run_posted();
+    bool sleeps = false;
+    for (const pusher& w : waiting) {
+      RL_ASSERT(!w.has_run || !w.came_back);
+      sleeps |= !w.has_run && !w.came_back;
+    }
+    if (!is_gone) {
+      if (sleeps) RL_ASSERT(queue->size_approx() == capacity);
+      while (queue->try_pop()) {
+        ++out;
+        run_posted();
+      }
+      destroy();
+    }
+    for (const pusher& w : waiting) {
+      RL_ASSERT(w.has_run || w.came_back);
+      in += w.status == op_status::ok;
+    }
+    RL_ASSERT(in == out);
+    for (pusher& w : waiting) w.step.reset();
+    RL_ASSERT(message::alive == 0);
+  }
+};
+
+void two(int rounds, other what, search depth) {
+  using scenario = served<2>;
+  scenario::rounds = rounds;
+  scenario::what[0] = what;
+  check<scenario>((std::to_string(rounds) + " rounds | " + names[static_cast<int>(what)]).c_str(), depth);
+}
+void three(int rounds, other a, other b, search depth) {
+  using scenario = served<3>;
+  scenario::rounds = rounds;
+  scenario::what[0] = a;
+  scenario::what[1] = b;
+  check<scenario>((std::to_string(rounds) + " rounds | " + names[static_cast<int>(a)] + " | " +
+                   names[static_cast<int>(b)])
+                      .c_str(),
+                  depth);
+}
+
+}  // namespace
+
+int main() {
+  const unsigned deep = std::getenv("MILLRACE_FULL") != nullptr ? 2 : 1;
+  for (const other what : {other::pops, other::pops_twice, other::pushes, other::pops_and_pushes,
+                           other::withdraws_first, other::withdraws_last, other::closes, other::destroys}) {
+    two(1, what, {3, 5000});
+    two(2, what, {3, 5000});
+  }
+  three(1, other::pops_twice, other::pushes, {deep, 10000});
+  three(1, other::pops, other::destroys, {deep, 10000});
+  three(1, other::pops_and_pushes, other::withdraws_last, {deep, 10000});
+  three(1, other::withdraws_first, other::withdraws_last, {deep, 10000});
+  three(1, other::pops_twice, other::closes, {deep, 10000});
+  return result();
+}
