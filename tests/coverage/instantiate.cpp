@@ -25,12 +25,19 @@ template class ring_core<std::string, traits, scattered_slots>;
 template class spsc_core<std::string, traits>;
 template class segment_pool<std::string, traits>;
 template class segment_core<std::string, traits>;
+template class bias_owner<traits>;
+template class biased_lock<traits>;
+template class spsc_core<std::string, traits, bias_owner<traits>>;
+template class spsc_queue_core<std::string, traits>;
 template class try_queue<std::string, ring_core<std::string, traits>>;
 template class try_queue<std::string, spsc_core<std::string, traits>>;
 template class try_queue<std::string, segment_core<std::string, traits>>;
 
+template class stop_state<traits>;
+template class timer_driver<traits>;
 template class waiter_list<traits>;
-template class thread_waiter<traits>;
+template class thread_waiter<waiter<traits>, traits>;
+template class decision<traits>;
 template class trampoline<traits>;
 
 using core = bounded_core<std::string, traits>;
@@ -41,7 +48,7 @@ template class push_step<core>;
 template class push_step_base<core, push_from_step<core>>;
 template class push_from_step<core>;
 template class drained_step<core>;
-template class operation_awaiter<pop_step<core>>;
+template class operation_awaiter<pop_step<core>, unmodified<traits>>;
 template struct channel<bounded_queue<std::string>>;
 template class channel_end<bounded_queue<std::string>, &channel<bounded_queue<std::string>>::producers>;
 
@@ -60,10 +67,18 @@ template class segmented_queue<std::string>;
 
 template class operation<detail::pop_step<detail::core>>;
 template class bounded_queue<std::string>;
+template class spsc_queue<std::string>;
 template class pop_result<std::string>;
 template class push_result<std::string>;
 template class producer<std::string>;
 template class consumer<std::string>;
+
+template class basic_stop_source<default_traits>;
+template class basic_stop_token<default_traits>;
+template class basic_stop_callback<default_traits, void (*)()>;
+
+template class basic_timer_queue<default_traits>;
+template class basic_timer_thread<default_traits>;
 
 template class basic_run_loop<default_traits>;
 template class basic_thread_pool<default_traits>;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -16,6 +17,7 @@
 
 #include <millrace/detail/cpu.hpp>
 #include <millrace/queue/bounded_queue.hpp>
+#include <millrace/queue/unbounded_queue.hpp>
 
 #include "support/catch.hpp"
 #include "support/chaos.hpp"
@@ -197,14 +199,14 @@ class lockfree_subject {
   queue queue_;
 };
 
-/// bounded_queue: thread 0 never waits and surely closes, so the others may wait.
-template <class Traits>
-class bounded_subject {
+/// A queue that can be waited for: thread 0 never waits and surely closes, so the others may wait.
+template <class Queue>
+class waiting_subject {
  public:
   static constexpr std::size_t most_threads = 4;
-  static constexpr bool is_bounded = true;
+  static constexpr bool is_bounded = std::constructible_from<Queue, std::size_t>;
 
-  explicit bounded_subject(std::size_t capacity) : queue_(capacity) {}
+  explicit waiting_subject(std::size_t capacity) : queue_(support::make_queue<Queue>(capacity)) {}
 
   void act(unsigned thread, std::size_t calls, scribe& log) {
     const std::size_t closing = thread == 0 ? below(calls) : below(8) == 0 ? below(calls) : calls;
@@ -233,7 +235,18 @@ class bounded_subject {
     return answer_of(result.status());
   }
 
-  millrace::bounded_queue<restless, Traits> queue_;
+  Queue queue_;
+};
+
+struct bounded {
+  static constexpr const char* name = "bounded_queue";
+  template <class T, class Traits>
+  using queue = millrace::bounded_queue<T, Traits>;
+};
+struct unbounded {
+  static constexpr const char* name = "unbounded_queue";
+  template <class T, class Traits>
+  using queue = millrace::unbounded_queue<T, Traits>;
 };
 
 struct tally {
@@ -302,11 +315,12 @@ TEMPLATE_TEST_CASE("small histories fit a FIFO queue", "", support::mpmc, suppor
   print(TestType::name, total);
 }
 
-TEST_CASE("small histories of a bounded_queue fit, with waiting and with close") {
+TEMPLATE_TEST_CASE("small histories fit with waiting and with close", "", bounded, unbounded) {
   tally total;
   support::with_each_traits([&](auto traits, const char* traits_name) {
-    const std::string name = std::string("bounded_queue, ") + traits_name;
-    judge<bounded_subject<decltype(traits)>>(support::effort(4000, 5), name, total);
+    using queue = typename TestType::template queue<restless, decltype(traits)>;
+    const std::string name = std::string(TestType::name) + ", " + traits_name;
+    judge<waiting_subject<queue>>(support::effort(4000, 5), name, total);
   });
-  print("bounded_queue", total);
+  print(TestType::name, total);
 }
