@@ -9,20 +9,12 @@
 
 #include <benchmark/benchmark.h>
 
+#include "support/context.hpp"
 #include "support/workloads.hpp"
 
 namespace {
 
-// For bench/compare, which tells how it measured.
-[[maybe_unused]] const bool context = [] {
-#ifdef __clang__
-  benchmark::AddCustomContext("compiler", "clang " __clang_version__);
-#else
-  benchmark::AddCustomContext("compiler", "g++ " __VERSION__);
-#endif
-  benchmark::AddCustomContext("build", BENCH_BUILD);
-  return true;
-}();
+[[maybe_unused]] const bool context = bench::add_context();
 
 void fetch_add(benchmark::State& state) {
   alignas(64) std::atomic<std::uint64_t> word{0};
