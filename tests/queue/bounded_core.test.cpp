@@ -147,11 +147,11 @@ namespace {
 struct crowd {
   static constexpr std::size_t capacity = 16;
 
+  std::vector<std::unique_ptr<pusher>> waiting;  // the agent is, until the queue has taken the duty off it
   support::manual_executor pool;
   millrace::executor_ref home{pool};
   core queue{capacity};
   millrace::detail::trampoline<traits> loop{home};
-  std::vector<std::unique_ptr<pusher>> waiting;
 
   explicit crowd(int pushers) {
     traits::this_thread().worker = this;

@@ -178,7 +178,7 @@ void start(round_of& r, bool selects, bool pushes, ending& how, int& moved) {
     how = {result.status(), how.count + 1};
     moved += result.status() == op_status::ok;
   };
-  const auto one_ended = [&](auto&& both) {
+  const auto one_ended = [&, pushes](auto&& both) {
     const op_status first = both.template get<0>().status();
     const op_status second = both.template get<1>().status();
     const int sign = pushes ? 1 : -1;
