@@ -261,7 +261,7 @@ class segment_core {
     ticket found = at;
     if (!tail_.word.compare_exchange_strong(
             found, static_cast<ticket>(to | changing),
-            std::memory_order_relaxed,     // relaxed: only counts; continues E2 of who changed it
+            std::memory_order_acquire,     // E3 observe: the store in change(), which is no RMW, hands it on
             std::memory_order_relaxed)) {  // relaxed: loaded again
       pool_.give_back(fresh);
       return false;
@@ -330,7 +330,7 @@ class segment_core {
   /// Ends `changing`, which this thread began by claiming the last cell of the segment before.
   static void change(end& e, ticket to, segment_type* next) noexcept {
     e.segment.store(next, std::memory_order_release);  // E2 publish
-    e.word.store(to, std::memory_order_release);       // E2 publish
+    e.word.store(to, std::memory_order_release);       // E2 publish, E3 publish
   }
 
   end tail_;
