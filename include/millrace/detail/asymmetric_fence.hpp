@@ -68,8 +68,8 @@ class asymmetric_fence {
 
   static void light() noexcept {
     if (way_.load(std::memory_order_relaxed) == way::membarrier) [[likely]] {  // relaxed: see prepare()
-      std::atomic_signal_fence(
-          std::memory_order_seq_cst);  // wrapper: for the compiler; heavy() does the rest
+      // For the compiler; for the processor, heavy() does it.
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // F1 publish, F1 observe
     } else {
       symmetric_fence::light();
     }

@@ -46,9 +46,10 @@ class segment_core {
   // The other flags are opaque here, as in ring_core: while one is set, a claim leaves the word alone, unless
   // it was told to pass by. They are set while `changing` is not.
   //
-  // A ticket word moves only by CAS, but out of `changing`, and by who has locked it with a flag. An operation loads the word, the segment
-  // pointer, and then that segment's base. The pointer is not older than the word, by E2. Where the pointer
-  // or the base are newer, the word has moved on, and the CAS on it fails.
+  // A ticket word moves only by CAS, but out of `changing`, and by who has locked it with a flag. An
+  // operation loads the word, the segment pointer, and then that segment's base. The pointer is not older
+  // than the word, by E2. Where the pointer or the base are newer, the word has moved on, and the CAS on it
+  // fails.
   //
   // Who may destroy what: see ring_core for messages, segment_pool for segments. A ticket pins its
   // segment: until its cell is marked, nobody uses the segment again.
