@@ -282,14 +282,14 @@ TEST_CASE("who removed the last callback may destroy the source while request_st
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < turns; ++i) {
     auto source = std::make_unique<stop_source>();
-    int called = 0;
+    std::atomic<int> called{0};
     {
       const basic_stop_callback callback(source->token(), [&] { ++called; });
       shared.store(source.get());
-      while (!source->stop_requested()) std::this_thread::yield();
+      while (called.load() == 0) std::this_thread::yield();
     }
-    if (called != 1) ++wrong;
     source.reset();
+    if (called.load() != 1) ++wrong;
   }
   requester.join();
   CHECK(wrong == 0);
