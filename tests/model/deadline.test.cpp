@@ -149,6 +149,28 @@ struct on_loop : with_queue<on_loop<Way, Stops>, Stops ? 3 : 2> {
   }
 };
 
+/// Nothing but a deadline ends a pop.
+struct deadline_alone : with_queue<deadline_alone, 1> {
+  static coroutine consume(deadline_alone& self) {
+    self.ended(co_await self.a->pop().on(*self.loop).until(long_since));
+    self.loop->finish();
+  }
+  void ended(const pop_result<message>& m) {
+    RL_ASSERT(m.status() == op_status::timeout);
+    RL_ASSERT(a->try_push(message(0)) == op_status::full);
+  }
+  void thread(unsigned) {
+    ended(a->pop().until(long_since).wait());
+    consume(*this);
+    loop->run();
+    a->pop().on(*loop).until(long_since).start([this](const pop_result<message>& m) {
+      ended(m);
+      loop->finish();
+    });
+    loop->run();
+  }
+};
+
 /// Timers that nobody fires.
 struct idle_timers final : timer_service {
   basic_timer_queue<model_traits> queue;
@@ -160,7 +182,7 @@ struct idle_timers final : timer_service {
 enum class sleeps { alone, with_rivals, in_select, for_some };
 
 template <sleeps Where>
-struct abandoned : with_queue<abandoned<Where>, 2> {
+struct abandoned : with_queue<abandoned<Where>, 1> {
   struct executor_type {
     work_item* posted = nullptr;
     idle_timers clock;
@@ -169,11 +191,10 @@ struct abandoned : with_queue<abandoned<Where>, 2> {
   };
   std::optional<executor_type> home;
   std::optional<coroutine> sleeping;
-  model::atomic<bool> ended{false};
   int lost = 0;
 
   void before() {
-    this->with_queue<abandoned, 2>::before();
+    this->with_queue<abandoned, 1>::before();
     this->a.destroy();
     this->a.make(queue_options<message>{
         .on_undelivered = [](void* self, message&&) noexcept { ++static_cast<abandoned*>(self)->lost; },
@@ -194,30 +215,20 @@ struct abandoned : with_queue<abandoned<Where>, 2> {
     }
     RL_ASSERT(false);
   }
-  void thread(unsigned index) {
-    if (index == 1) {
-      this->in += this->a->try_push(message(0)) == op_status::ok;
-      ended.store(true, std::memory_order_release);
-      return;
-    }
-    if (rl::rand(2) != 0) {  // else it comes first
-      while (!ended.load(std::memory_order_acquire)) model_traits::yield();
-      sleeping->frame.destroy();
-      RL_ASSERT(this->in == 1);
-    } else if (!ended.load(std::memory_order_acquire)) {
-      return;
-    } else {
-      sleeping->frame.destroy();
-    }
-    sleeping.reset();
-    this->halt->request_stop();
+  void thread(unsigned) {
+    const bool comes_first = rl::rand(2) != 0;
+    if (!comes_first) push_one();
+    sleeping->frame.destroy();
     RL_ASSERT(home->clock.queue.earliest() == time_point::max());
+    this->halt->request_stop();
+    if (comes_first) push_one();
+    RL_ASSERT(this->in == (comes_first ? 0 : 1));
   }
+  void push_one() { this->in += this->a->try_push(message(0)) == op_status::ok; }
   void after() {
-    if (sleeping) sleeping->frame.destroy();
     this->out = lost;
     home.reset();
-    this->with_queue<abandoned, 2>::after();
+    this->with_queue<abandoned, 1>::after();
   }
 };
 
@@ -296,10 +307,11 @@ int main() {
   check<on_loop<way::coroutine, true>>("a coroutine's pop, with a deadline | push | stop", {deep - 1, 5000});
   check<on_loop<way::callback, false>>("a callback's pop, with a deadline | push", {deep - 1, 5000});
   check<on_loop<way::callback, true>>("a callback's pop, with a deadline | push | stop", {deep - 1, 5000});
-  check<abandoned<sleeps::alone>>("an abandoned pop | push", {deep, 2000});
-  check<abandoned<sleeps::with_rivals>>("an abandoned pop with rivals | push", {deep, 2000});
-  check<abandoned<sleeps::in_select>>("an abandoned select | push", {deep, 2000});
-  check<abandoned<sleeps::for_some>>("an abandoned pop of some | push", {deep, 2000});
+  check<deadline_alone>("nothing but a deadline", {0, 200});
+  check<abandoned<sleeps::alone>>("an abandoned pop", {0, 200});
+  check<abandoned<sleeps::with_rivals>>("an abandoned pop with rivals", {0, 200});
+  check<abandoned<sleeps::in_select>>("an abandoned select", {0, 200});
+  check<abandoned<sleeps::for_some>>("an abandoned pop of some", {0, 200});
   ranges<run_by::thread>("a thread's range of two | pop");
   ranges<run_by::coroutine>("a coroutine's range of two | pop");
   ranges<run_by::callback>("a callback's range of two | pop");

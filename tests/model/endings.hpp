@@ -146,7 +146,10 @@ struct destroyed_over : with_end<Queue, destroyed_over<Queue, Pushes, Stops>, St
         w(step);
     const bool must_block = w.sleep(this->halt->token(), w.never, nullptr);
     sleeps = true;
-    if (must_block) w.block();
+    if (must_block) {
+      w.block();
+      RL_ASSERT(!step.withdraw(w));  // touches the queue no more
+    }
     return step.take_result();
   }
 };
