@@ -76,97 +76,112 @@ class message {
 constexpr int in_push = 1;  // the move that a push makes
 constexpr int in_pop = 2;   // the first one that a pop makes
 
-template <class Queue>
-bool push(Queue& queue, int number) {
-  return queue.try_push(message(number));
-}
-/// -1: nothing came.
-template <class Queue>
-int pop(Queue& queue) {
-  const std::optional<message> m = queue.try_pop();
-  return m ? m->number() : -1;
-}
-
-/// Pops the messages with these numbers, in this order.
-template <class Queue>
-void pops_exactly(Queue& queue, int from, int to) {
-  for (int n = from; n < to; ++n) REQUIRE(pop(queue) == n);
-}
-template <class Queue>
-void says_empty(Queue& queue) {
-  for (int i = 0; i < 3; ++i) REQUIRE(pop(queue) == -1);
-}
-template <class Queue>
-void says_full(Queue& queue) {
-  for (int i = 0; i < 3; ++i) REQUIRE_FALSE(push(queue, -2));
-}
-
-/// Bounded queues take `room` messages, then say full; others take all.
+/// A queue, used by one thread: each call that returns is progress, whatever it says.
 template <class Kind, class Queue>
-int push_what_fits(Queue& queue, int from, int room) {
-  const int to = from + (Kind::bounded ? room : 500);
-  for (int n = from; n < to; ++n) REQUIRE(push(queue, n));
-  if (Kind::bounded) says_full(queue);
-  return to;
-}
+class user {
+ public:
+  user(Queue& queue, support::pulse& pulse) : queue_(queue), pulse_(pulse) {}
+
+  bool push(int number) {
+    const bool pushed = queue_.try_push(message(number));
+    pulse_.beat();
+    return pushed;
+  }
+  /// -1: nothing came.
+  int pop() {
+    const std::optional<message> m = queue_.try_pop();
+    pulse_.beat();
+    return m ? m->number() : -1;
+  }
+
+  void pushes(int from, int to) {
+    for (int n = from; n < to; ++n) REQUIRE(push(n));
+  }
+  /// Pops the messages with these numbers, in this order.
+  void pops_exactly(int from, int to) {
+    for (int n = from; n < to; ++n) REQUIRE(pop() == n);
+  }
+  void says_empty() {
+    for (int i = 0; i < 3; ++i) REQUIRE(pop() == -1);
+  }
+  void says_full() {
+    for (int i = 0; i < 3; ++i) REQUIRE_FALSE(push(-2));
+  }
+
+  /// Bounded queues take `room` messages, then say full; others take all.
+  int push_what_fits(int from, int room) {
+    const int to = from + (Kind::bounded ? room : 500);
+    pushes(from, to);
+    if (Kind::bounded) says_full();
+    return to;
+  }
+
+ private:
+  Queue& queue_;
+  support::pulse& pulse_;
+};
 
 constexpr int capacities[] = {1, 2, 3, 64};
 
 template <class Kind, class Queue>
-void producer_is_frozen(int capacity, int before) {
+void producer_is_frozen(int capacity, int before, support::pulse& pulse) {
   CAPTURE(capacity, before);
   Queue queue = support::make_queue<Queue>(static_cast<std::size_t>(capacity));
+  user<Kind, Queue> other(queue, pulse);
   ice held;
-  for (int n = 0; n < before; ++n) REQUIRE(push(queue, n));
+  other.pushes(0, before);
   bool pushed = false;
   victim producer(held, [&] { pushed = queue.try_push(message(before, &held, in_push)); });
 
   int next = before + 1;
-  if (Kind::many) next = push_what_fits<Kind>(queue, next, capacity - next);
-  pops_exactly(queue, 0, before);
-  says_empty(queue);  // from the frozen push on
+  if (Kind::many) next = other.push_what_fits(next, capacity - next);
+  other.pops_exactly(0, before);
+  other.says_empty();  // from the frozen push on
   // One lap later, the frozen push is in the way of others.
-  if (Kind::many) next = push_what_fits<Kind>(queue, next, before);
-  says_empty(queue);
+  if (Kind::many) next = other.push_what_fits(next, before);
+  other.says_empty();
 
   producer.let_go();
   CHECK(pushed);
-  pops_exactly(queue, before, next);
-  says_empty(queue);
-  push_what_fits<Kind>(queue, next, capacity);
+  other.pops_exactly(before, next);
+  other.says_empty();
+  other.push_what_fits(next, capacity);
 }
 
 template <class Kind, class Queue>
-void consumer_is_frozen(int capacity, int before) {
+void consumer_is_frozen(int capacity, int before, support::pulse& pulse) {
   CAPTURE(capacity, before);
   Queue queue = support::make_queue<Queue>(static_cast<std::size_t>(capacity));
+  user<Kind, Queue> other(queue, pulse);
   ice held;
   REQUIRE(queue.try_push(message(0, &held, in_pop)));
-  for (int n = 1; n < before; ++n) REQUIRE(push(queue, n));
+  other.pushes(1, before);
   int taken = -1;
-  victim consumer(held, [&] { taken = pop(queue); });
+  victim consumer(held, [&] {
+    if (const std::optional<message> m = queue.try_pop()) taken = m->number();
+  });
 
   int next = before;
   int oldest = 1;
   if (Kind::many) {
-    pops_exactly(queue, oldest, next);
+    other.pops_exactly(oldest, next);
     oldest = next;
-    says_empty(queue);
+    other.says_empty();
   }
   // Up to one lap later, where the frozen pop is in the way, although others have made room.
-  next = push_what_fits<Kind>(queue, next, capacity - before);
+  next = other.push_what_fits(next, capacity - before);
   if (Kind::many) {
-    pops_exactly(queue, oldest, next);
+    other.pops_exactly(oldest, next);
     oldest = next;
-    says_empty(queue);
-    if (Kind::bounded) says_full(queue);
+    other.says_empty();
+    if (Kind::bounded) other.says_full();
   }
 
   consumer.let_go();
   CHECK(taken == 0);
-  next = push_what_fits<Kind>(queue, next, capacity - (next - oldest));
-  pops_exactly(queue, oldest, next);
-  says_empty(queue);
+  next = other.push_what_fits(next, capacity - (next - oldest));
+  other.pops_exactly(oldest, next);
+  other.says_empty();
 }
 
 }  // namespace
@@ -176,11 +191,11 @@ TEMPLATE_TEST_CASE("a frozen push holds up pops from its message on, and pushes 
   support::with_each_traits([](auto traits, const char* traits_name) {
     using queue = typename TestType::template queue<message, decltype(traits)>;
     CAPTURE(traits_name);
-    const support::watchdog dog(traits_name, 0);
+    support::watchdog dog(traits_name, 1);
     for (const int capacity : capacities) {
-      producer_is_frozen<TestType, queue>(capacity, 0);
-      producer_is_frozen<TestType, queue>(capacity, capacity / 2);
-      producer_is_frozen<TestType, queue>(capacity, capacity - 1);
+      for (const int before : {0, capacity / 2, capacity - 1}) {
+        producer_is_frozen<TestType, queue>(capacity, before, dog.worker(0));
+      }
     }
   });
 }
@@ -190,10 +205,11 @@ TEMPLATE_TEST_CASE("a frozen pop holds up pushes one lap later, and nobody else"
   support::with_each_traits([](auto traits, const char* traits_name) {
     using queue = typename TestType::template queue<message, decltype(traits)>;
     CAPTURE(traits_name);
-    const support::watchdog dog(traits_name, 0);
+    support::watchdog dog(traits_name, 1);
     for (const int capacity : capacities) {
-      consumer_is_frozen<TestType, queue>(capacity, 1);
-      consumer_is_frozen<TestType, queue>(capacity, capacity);
+      for (const int before : {1, capacity}) {
+        consumer_is_frozen<TestType, queue>(capacity, before, dog.worker(0));
+      }
     }
   });
 }
