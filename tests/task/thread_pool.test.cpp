@@ -368,10 +368,25 @@ TEST_CASE("work that comes while its worker goes to sleep is done at once") {
 
 namespace {
 
-/// Once it is armed, calls a function whenever a worker is in the list of sleepers and about to say so.
+/// Once it is armed, calls a function whenever a worker is in the list of sleepers and about to say so, and
+/// another one where it has looked for work in vain, and sleeps.
 struct listed_as_sleeper : millrace::default_traits {
   static inline std::atomic<bool> armed{false};
   static inline std::function<void()> hook;
+  static inline std::function<void()> before_sleep;
+
+  struct parker : millrace::default_traits::parker {
+    using base = millrace::default_traits::parker;
+    void park() noexcept {
+      if (armed.load()) before_sleep();
+      base::park();
+    }
+    template <class TimePoint>
+    bool park_until(TimePoint deadline) noexcept {
+      if (armed.load()) before_sleep();
+      return base::park_until(deadline);
+    }
+  };
 
   template <class T>
   struct atomic : std::atomic<T> {
@@ -386,42 +401,52 @@ struct listed_as_sleeper : millrace::default_traits {
 }  // namespace
 
 TEST_CASE("a worker that finds work while it goes to sleep leaves those asleep who came after it") {
+  constexpr int workers = 3;
+  std::promise<void> keeper_sleeps;
   std::promise<void> first_listed;
   std::promise<void> second_listed;
   std::promise<void> late_runs;
   const std::shared_future<void> late_ran = late_runs.get_future().share();
   std::atomic<int> listed{0};
+  std::atomic<int> asleep{0};
   std::atomic<int> together{0};
   const auto meet = [&] {
     together.fetch_add(1);
-    while (together.load() < 2) std::this_thread::yield();
+    while (together.load() < workers) std::this_thread::yield();
   };
   call late([&] { late_runs.set_value(); });
+  call until_keeper([&] { keeper_sleeps.get_future().wait(); });
   call until_first([&] { first_listed.get_future().wait(); });
   call arm([&] { listed_as_sleeper::armed.store(true); });
   call one(meet);
-  call other(meet);
+  call two(meet);
+  call three(meet);
   {
-    millrace::basic_thread_pool<listed_as_sleeper> pool(2);
+    millrace::basic_thread_pool<listed_as_sleeper> pool(workers);
     listed_as_sleeper::hook = [&] {
-      const int before = listed.fetch_add(1);
-      if (before == 0) {
+      const int before = listed.fetch_add(1);  // 0: the one that armed it, which will keep the time
+      if (before == 1) {
         first_listed.set_value();
         second_listed.get_future().wait();
         pool.post(late);  // to its own list: nobody is awake who could take it
-      } else if (before == 1) {
+      } else if (before == 2) {
         second_listed.set_value();
         late_ran.wait();
       }
     };
+    listed_as_sleeper::before_sleep = [&] {
+      if (asleep.fetch_add(1) == 0) keeper_sleeps.set_value();
+    };
+    pool.post(until_keeper);
     pool.post(until_first);
     pool.post(arm);
     late_ran.wait();
-    pool.post(one);  // there are still two workers to wake
-    pool.post(other);
+    pool.post(one);  // there are still three workers to wake
+    pool.post(two);
+    pool.post(three);
   }
   listed_as_sleeper::armed.store(false);
-  CHECK(together.load() == 2);
+  CHECK(together.load() == workers);
 }
 
 TEST_CASE("a timer that comes while its worker goes to sleep is fired at once") {
