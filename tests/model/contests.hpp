@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// Sleeps at queues that several things may end: a delivery, a close, a stop, another queue, the end of a queue.
+// Sleeps at queues that several things may end: a delivery, a close, a stop, another queue, the end of a
+// queue.
 
 #include <iterator>
 
@@ -149,7 +150,7 @@ struct stopped_and_destroyed : with_queues<Queue, stopped_and_destroyed<Queue, P
     using step_type = decltype(step);
     detail::thread_waiter<detail::suspension<step_type, basic_stop_token<model_traits>, false>, model_traits>
         w(step);
-    const bool must_block = w.sleep(this->halt->token(), w.never, nullptr);
+    const bool must_block = w.sleep({this->halt->token()});
     sleeps = true;
     if (must_block) w.block();
     return step.take_result();
@@ -238,7 +239,7 @@ struct select_and_destroyed : with_queues<Queue, select_and_destroyed<Queue, Del
       detail::thread_waiter<detail::suspension<step_type, basic_stop_token<model_traits>, false>,
                             model_traits>
           w(step);
-      const bool must_block = w.sleep({}, w.never, nullptr);
+      const bool must_block = w.sleep({});
       RL_ASSERT(must_block || Delivers);
       sleeps = true;
       if (must_block) w.block();

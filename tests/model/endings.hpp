@@ -144,7 +144,7 @@ struct destroyed_over : with_end<Queue, destroyed_over<Queue, Pushes, Stops>, St
     using step_type = decltype(step);
     detail::thread_waiter<detail::suspension<step_type, basic_stop_token<model_traits>, false>, model_traits>
         w(step);
-    const bool must_block = w.sleep(this->halt->token(), w.never, nullptr);
+    const bool must_block = w.sleep({this->halt->token()});
     sleeps = true;
     if (must_block) {
       w.block();

@@ -38,7 +38,7 @@ TEST_CASE("who need not wait does not sleep") {
   stop_source halt;
   step s = step_of(g);
   sleeper w(s);
-  CHECK_FALSE(w.sleep(halt.token(), w.never, nullptr));
+  CHECK_FALSE(w.sleep({halt.token()}));
   CHECK(w.woken == 0);
   CHECK(s.take_result() == 0);
 }
@@ -47,7 +47,7 @@ TEST_CASE("a sleep that nothing else can end has no contest") {
   support::gate g;
   step s = step_of(g);
   sleeper w(s);
-  REQUIRE(w.sleep({}, w.never, nullptr));
+  REQUIRE(w.sleep({}));
   CHECK(w.contest == nullptr);
   g.open();
   CHECK(w.woken == 1);
@@ -59,7 +59,7 @@ TEST_CASE("a sleep ends once, by what comes first") {
   stop_source halt;
   step s = step_of(g);
   sleeper w(s);
-  REQUIRE(w.sleep(halt.token(), w.never, nullptr));
+  REQUIRE(w.sleep({halt.token()}));
   SECTION("what it waits for") {
     g.open();
     halt.request_stop();
@@ -89,7 +89,7 @@ TEST_CASE("a stop that was requested before ends the sleep before it begins") {
   halt.request_stop();
   step s = step_of(g);
   sleeper w(s);
-  CHECK_FALSE(w.sleep(halt.token(), w.never, nullptr));
+  CHECK_FALSE(w.sleep({halt.token()}));
   CHECK_FALSE(g.somebody_waits());
   CHECK(w.woken == 0);
   CHECK(s.take_result() == cancelled);
@@ -101,7 +101,7 @@ TEST_CASE("a sleep that is abandoned is forgotten by all") {
   for (const stop_token& token : {stop_token{}, halt.token()}) {
     step s = step_of(g);
     sleeper w(s);
-    REQUIRE(w.sleep(token, w.never, nullptr));
+    REQUIRE(w.sleep({token}));
     w.abandon();
     CHECK_FALSE(g.somebody_waits());
     CHECK(w.woken == 0);

@@ -17,6 +17,8 @@ namespace millrace::detail {
 class awaiting_promise {
  public:
   environment env() const noexcept { return env_; }
+  /// See slot_of.
+  stop_slot<default_traits>* slot() const noexcept { return slot_; }
 
   /// For resume_on: the coroutine belongs to this executor from now on.
   void set_executor(executor_ref executor) noexcept { env_.executor = executor; }
@@ -40,12 +42,17 @@ class awaiting_promise {
   }
 
  protected:
-  void set_env(const environment& env) noexcept { env_ = env; }
+  /// `slot` is that of env.token, or null.
+  void set_env(const environment& env, stop_slot<default_traits>* slot) noexcept {
+    env_ = env;
+    slot_ = slot;
+  }
 
  private:
   static constexpr unsigned budget = 128;  // operations without a pause for others
 
   environment env_;
+  stop_slot<default_traits>* slot_ = nullptr;
   unsigned turns_ = budget;
 };
 

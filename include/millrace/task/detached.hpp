@@ -30,6 +30,7 @@ class detached {
     // The end is reported from here, and not from a final awaiter that destroys the frame, because
     // g++ 15.2 breaks the latter.
     ~promise_type() {
+      if (slot() != nullptr) slot_.detach();
       if (done_ != nullptr) done_(context_);
     }
 
@@ -43,6 +44,14 @@ class detached {
 
    private:
     friend detached;
+
+    void begin(const environment& env) noexcept {
+      if (!env.token.stop_possible()) return set_env(env, nullptr);
+      slot_.attach(env.token);
+      set_env(env, &slot_);
+    }
+
+    stop_slot<default_traits> slot_;
     done_function done_ = nullptr;
     void* context_ = nullptr;
   };
@@ -75,7 +84,7 @@ class detached {
   std::coroutine_handle<promise_type> release(const environment& env, done_function done,
                                               void* context) noexcept {
     promise_type& promise = coroutine_.promise();
-    promise.set_env(env);
+    promise.begin(env);
     promise.done_ = done;
     promise.context_ = context;
     return std::exchange(coroutine_, nullptr);

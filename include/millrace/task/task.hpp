@@ -47,10 +47,12 @@ class task_promise_base : public awaiting_promise, private work_item {
   std::suspend_always initial_suspend() const noexcept { return {}; }
   hand_back final_suspend() const noexcept { return {}; }
 
-  void awaited_by(std::coroutine_handle<> awaiter, const environment& env) noexcept {
+  template <class Promise>
+  void awaited_by(std::coroutine_handle<Promise> awaiter) noexcept {
+    const environment env = promise_env<Promise>::get(awaiter.promise());
     awaiter_ = awaiter;
     awaiter_home_ = env.executor;
-    set_env(env);
+    set_env(env, slot_of(awaiter.promise()));
   }
 
  private:
@@ -145,7 +147,7 @@ class [[nodiscard("millrace: a task does nothing until it is awaited or spawned"
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
-      coroutine_.promise().awaited_by(awaiting, promise_env<Promise>::get(awaiting.promise()));
+      coroutine_.promise().awaited_by(awaiting);
       detail::trampoline<default_traits>::transfer(coroutine_);  // *this may be gone
     }
     T await_resume() { return coroutine_.promise().take(); }

@@ -85,22 +85,4 @@ struct modified {
   }
 };
 
-/// Where an awaiter finds them: it needs no reference to none.
-template <class Modifiers>
-class modifiers_ref {
- public:
-  explicit modifiers_ref(const Modifiers& modifiers) noexcept : modifiers_(&modifiers) {}
-  const Modifiers& get() const noexcept { return *modifiers_; }
-
- private:
-  const Modifiers* modifiers_;
-};
-
-template <class Traits>
-class modifiers_ref<unmodified<Traits>> {
- public:
-  explicit modifiers_ref(const unmodified<Traits>&) noexcept {}
-  static constexpr unmodified<Traits> get() noexcept { return {}; }
-};
-
 }  // namespace millrace::detail

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <concepts>
 #include <coroutine>
+#include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -164,12 +166,12 @@ class [[nodiscard(
   MILLRACE_NOINLINE void block() noexcept {
     detail::thread_waiter<detail::suspension<Step, token_type, false>, traits> sleeper(step_);
     const auto end = modifiers_.deadline();
-    if (!sleeper.sleep(modifiers_.token, end, nullptr)) return;
+    if (!sleeper.sleep({modifiers_.token, nullptr, end, nullptr})) return;
     assert(!detail::trampoline<traits>::active() &&
            "millrace: .wait() inside a coroutine, or other work of an executor, can wait for what is "
            "queued behind it on this thread; co_await instead");
     do {
-      if (end == sleeper.never) {
+      if (end == std::chrono::steady_clock::time_point::max()) {
         sleeper.block();
       } else if (!sleeper.block_until(end)) {
         sleeper.end(op_status::timeout);
@@ -182,6 +184,10 @@ class [[nodiscard(
   [[no_unique_address]] Modifiers modifiers_;
   bool is_stopped_ = false;    // the awaiting task was told to stop before this was run
   bool is_turn_over_ = false;  // the awaiting task has done so much without a pause that others go first
+  // Its awaiter's:
+  bool has_sleeper_ = false;
+  bool is_parked_ = false;
+  bool has_completed_ = false;  // but others have their turn before it resumes
 };
 
 namespace detail {
@@ -206,61 +212,71 @@ constexpr bool ignores_ambient_stop = requires { requires Step::ignores_ambient_
 /// Makes the coroutine wait. Never copied: a copy would be the one that is woken (g++ 12 makes such
 /// copies of lvalue awaiters).
 template <class Step, class Modifiers>
-class operation_awaiter : suspension<Step, typename Modifiers::token_type, Modifiers::is_timed> {
-  using base = suspension<Step, typename Modifiers::token_type, Modifiers::is_timed>;
-  using traits = typename Step::traits;
+class operation_awaiter {
   using token_type = typename Modifiers::token_type;
+  using traits = typename Step::traits;
+
+  struct sleeper : suspension<Step, token_type, Modifiers::is_timed> {
+    explicit sleeper(Step& step) noexcept : suspension<Step, token_type, Modifiers::is_timed>(step) {}
+    std::coroutine_handle<> coroutine;
+  };
+  using rivals_type = typename sleeper::rivals_type;
 
  public:
-  explicit operation_awaiter(operation<Step, Modifiers>& op) noexcept
-      : base(op.step_), asked_(op.modifiers_), is_stopped_(op.is_stopped_), is_turn_over_(op.is_turn_over_) {}
+  explicit operation_awaiter(operation<Step, Modifiers>& op) noexcept : op_(op) {}
   operation_awaiter(operation_awaiter&&) = delete;
   ~operation_awaiter() {
-    if (is_parked_) this->abandon();
+    if (op_.is_parked_) sleeper_.abandon();
+    if (op_.has_sleeper_) sleeper_.~sleeper();
   }
 
   bool await_ready() noexcept {
     if (is_stopped()) {
-      this->step_.refuse(op_status::cancelled);
+      op_.step_.refuse(op_status::cancelled);
       return true;
     }
-    if (!this->step_.attempt_fast()) return false;
-    has_completed_ = is_turn_over_;
-    return !has_completed_;
+    if (!op_.step_.attempt_fast()) return false;
+    op_.has_completed_ = op_.is_turn_over_;
+    return !op_.is_turn_over_;
   }
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    ::new (static_cast<void*>(std::addressof(sleeper_))) sleeper(op_.step_);
+    op_.has_sleeper_ = true;
+    const Modifiers& asked = op_.modifiers_;
     const environment env = promise_env<Promise>::get(coroutine.promise());
-    this->home = asked_.get().home ? asked_.get().home : env.executor;
-    token_type token = asked_.get().token;
+    sleeper_.home = asked.home ? asked.home : env.executor;
+    rivals_type others{asked.token};
     if constexpr (std::same_as<token_type, stop_token> && !ignores_ambient_stop<Step>) {
-      if (!asked_.get().has_token) token = env.token;
+      if (!asked.has_token) {
+        others.token = env.token;
+        others.slot = slot_of(coroutine.promise());
+      }
     }
-    return suspend(coroutine, token);
+    return suspend(coroutine, others);
   }
 
   typename Step::result_type await_resume() noexcept(noexcept(std::declval<Step&>().take_result())) {
-    is_parked_ = false;
-    this->probe.read();
-    return this->step_.take_result();
+    op_.is_parked_ = false;
+    return op_.step_.take_result();
   }
 
  private:
   bool is_stopped() const noexcept {
-    if (asked_.get().has_token || ignores_ambient_stop<Step>) return asked_.get().token.stop_requested();
-    return is_stopped_;
+    if (op_.modifiers_.has_token || ignores_ambient_stop<Step>) return op_.modifiers_.token.stop_requested();
+    return op_.is_stopped_;
   }
 
   // Not inlined into the coroutine: its locals must not end up in the frame, which may be gone.
-  MILLRACE_NOINLINE bool suspend(std::coroutine_handle<> coroutine, const token_type& token) noexcept {
-    coroutine_ = coroutine;
-    this->run = &resume;
-    if (trampoline<traits>::active()) return sleeps(token);
+  MILLRACE_NOINLINE bool suspend(std::coroutine_handle<> coroutine, rivals_type& others) noexcept {
+    sleeper_.coroutine = coroutine;
+    sleeper_.run = &resume;
+    if (trampoline<traits>::active()) return sleeps(others);
     // Nobody below resumes coroutines on this thread yet. Whom this operation wakes must not run
     // inside it, so this coroutine goes first, then those.
     trampoline<traits> bottom;
-    if (sleeps(token)) {
+    if (sleeps(others)) {
       bottom.run();
     } else {
       bottom.run(coroutine);
@@ -269,31 +285,37 @@ class operation_awaiter : suspension<Step, typename Modifiers::token_type, Modif
   }
 
   /// False: the coroutine goes on. True: *this may be gone.
-  bool sleeps(const token_type& token) noexcept {
-    is_parked_ = !has_completed_;
-    if (!has_completed_) {
-      const auto end = asked_.get().deadline();
-      if (this->sleep(token, end, Modifiers::is_timed ? this->timers(end) : nullptr)) return true;
-      is_parked_ = false;
-      if (!is_turn_over_) return false;
+  bool sleeps(rivals_type& others) noexcept {
+    if (!op_.has_completed_) {
+      const bool is_turn_over = op_.is_turn_over_;
+      if constexpr (Modifiers::is_timed) {
+        others.until = op_.modifiers_.deadline();
+        others.timers = sleeper_.timers(others.until);
+      }
+      op_.is_parked_ = true;
+      if (sleeper_.sleep(others)) return true;
+      op_.is_parked_ = false;
+      if (!is_turn_over) return false;
     }
-    dispatch(static_cast<waiter<traits>&>(*this));  // others first
+    sleeper_.run = &go_on;
+    dispatch(static_cast<waiter<traits>&>(sleeper_));  // others first
     return true;
   }
 
   static void resume(work_item* item) noexcept {
-    auto* const self = static_cast<operation_awaiter*>(item);
-    if (self->sleeps_on()) return;
+    if (!static_cast<sleeper*>(item)->sleeps_on()) go_on(item);
+  }
+  static void go_on(work_item* item) noexcept {
+    auto* const self = static_cast<sleeper*>(item);
+    self->probe.read();
     const executor_ref home = self->home;
-    trampoline<traits>::enter(self->coroutine_, home);
+    trampoline<traits>::enter(self->coroutine, home);
   }
 
-  [[no_unique_address]] modifiers_ref<Modifiers> asked_;
-  std::coroutine_handle<> coroutine_;
-  const bool is_stopped_;
-  const bool is_turn_over_;
-  bool is_parked_ = false;
-  bool has_completed_ = false;  // but others have their turn before it resumes
+  operation<Step, Modifiers>& op_;
+  union {
+    sleeper sleeper_;  // made where it suspends: one that need not pays nothing for it
+  };
 };
 
 /// An operation that a callback waits for: frees itself after the call.
@@ -311,7 +333,7 @@ class started_operation : suspension<Step, typename Modifiers::token_type, Modif
   void begin() noexcept {
     const Modifiers& asked = operation_.modifiers_;
     const auto end = asked.deadline();
-    if (!this->sleep(asked.token, end, this->timers(end))) complete(this);
+    if (!this->sleep({asked.token, nullptr, end, this->timers(end)})) complete(this);
   }
 
   static void call(F& callback, typename Step::result_type&& result) noexcept { callback(std::move(result)); }

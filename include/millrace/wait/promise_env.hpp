@@ -5,6 +5,7 @@
 
 #include <millrace/detail/atomic.hpp>
 #include <millrace/wait/executor.hpp>
+#include <millrace/wait/stop_slot.hpp>
 #include <millrace/wait/stop_token.hpp>
 
 namespace millrace {
@@ -30,5 +31,22 @@ struct promise_env {
     }
   }
 };
+
+namespace detail {
+
+/// By which a stop finds the operation that the coroutine waits in, where that is one of a chain of
+/// millrace's own; null: each operation is listed at the token's source.
+template <class Promise>
+stop_slot<default_traits>* slot_of([[maybe_unused]] const Promise& promise) noexcept {
+  if constexpr (requires {
+                  { promise.slot() } noexcept -> std::same_as<stop_slot<default_traits>*>;
+                }) {
+    return promise.slot();
+  } else {
+    return nullptr;
+  }
+}
+
+}  // namespace detail
 
 }  // namespace millrace

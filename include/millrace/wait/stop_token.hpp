@@ -21,13 +21,12 @@ namespace millrace {
 /// Intrusive: whoever adds it owns it. fire may destroy it.
 template <class Traits>
 struct stop_node {
-  stop_node* next;      // the source's, while listed
+  stop_node* next;      // the source's; the node itself: it is not listed
   stop_node* previous;  // the source's, while listed
-  void (*fire)(stop_node*) noexcept = nullptr;
-  bool listed = false;  // guarded by the source's lock
+  void (*fire)(stop_node*) noexcept;
   [[no_unique_address]] typename Traits::probe probe;
 
-  stop_node() noexcept {}  // leaves the links unset
+  stop_node() noexcept : next(this) {}  // leaves the others unset
   stop_node(const stop_node&) = delete;
   stop_node& operator=(const stop_node&) = delete;
 };
@@ -38,6 +37,9 @@ template <class Traits>
 class basic_stop_source;
 
 namespace detail {
+
+template <class Traits>
+class stop_slot;
 
 /// Whether a stop was requested, and whom to tell.
 template <class Traits>
@@ -73,13 +75,16 @@ class stop_state {
   bool request_stop() noexcept {
     if (stopped()) return false;
     bool gone = false;
+    bool is_fenced = false;
     {
       const lock_guard guard(lock_);
       if (stopped_.load(std::memory_order_relaxed)) return false;  // relaxed: written under the lock
       stopped_.store(true, std::memory_order_release);             // E1 publish
       thread_ = &Traits::this_thread();
       gone_ = &gone;
+      is_fenced = is_fenced_;
     }
+    if (is_fenced) Traits::fence::heavy();
     while (stop_node<Traits>* const node = next()) {
       node->fire(node);  // the node may be gone from here on, and *this if `gone` says so
       if (gone) break;
@@ -87,12 +92,14 @@ class stop_state {
     return true;
   }
 
-  bool add(stop_node<Traits>& node) noexcept {
+  /// A fenced node's owner asks stopped() after a light fence: so fire() sees what it stored before that, or
+  /// it sees the stop.
+  bool add(stop_node<Traits>& node, bool is_fenced) noexcept {
     const lock_guard guard(lock_);
     if (stopped_.load(std::memory_order_relaxed)) return false;  // relaxed: written under the lock
     probe_.write();
     node.probe.write();
-    node.listed = true;
+    is_fenced_ |= is_fenced;
     list_.push_back(node);
     return true;
   }
@@ -114,7 +121,7 @@ class stop_state {
     }
     stop_node<Traits>& node = list_.pop_front();
     node.probe.write();
-    node.listed = false;
+    node.next = &node;
     running_ = &node;
     return running_;
   }
@@ -123,11 +130,15 @@ class stop_state {
   bool is_removed(stop_node<Traits>& node) noexcept {
     const lock_guard guard(lock_);
     probe_.write();
-    if (running_ == &node) return thread_ == &Traits::this_thread();
+    if (running_ == &node) {
+      if (thread_ != &Traits::this_thread()) return false;
+      running_ = nullptr;  // what is left of that fire() is not the node's: nobody is to wait for it
+      return true;
+    }
     node.probe.write();
-    if (!node.listed) return true;
-    node.listed = false;
+    if (node.next == &node) return true;
     list_.remove(node);
+    node.next = &node;
     return true;
   }
 
@@ -146,6 +157,7 @@ class stop_state {
   spin_lock<Traits> lock_;
   intrusive_list<stop_node<Traits>> list_;
   stop_node<Traits>* running_ = nullptr;
+  bool is_fenced_ = false;  // one node, at least, that was ever listed
   const void* thread_ = nullptr;
   bool* gone_ = nullptr;  // the firing thread's
   [[no_unique_address]] typename Traits::probe probe_;
@@ -171,7 +183,7 @@ class basic_stop_token {
 
   /// Lists the node, to be fired by request_stop(). False: a stop was requested before; the node is
   /// not listed and nothing is called.
-  bool add(stop_node<Traits>& node) const noexcept { return state_ == nullptr || state_->add(node); }
+  bool add(stop_node<Traits>& node) const noexcept { return add(node, false); }
 
   /// Takes the node off the list, where it is on it. When this returns, its fire() is not running and
   /// never will: if another thread is inside it, this waits. From inside that very fire() it returns
@@ -186,6 +198,11 @@ class basic_stop_token {
 
  private:
   friend basic_stop_source<Traits>;
+  friend detail::stop_slot<Traits>;
+
+  bool add(stop_node<Traits>& node, bool is_fenced) const noexcept {
+    return state_ == nullptr || state_->add(node, is_fenced);
+  }
   explicit constexpr basic_stop_token(detail::stop_state<Traits>* state) noexcept : state_(state) {}
 
   detail::stop_state<Traits>* state_ = nullptr;

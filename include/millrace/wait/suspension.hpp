@@ -9,6 +9,7 @@
 #include <millrace/wait/decision.hpp>
 #include <millrace/wait/op_status.hpp>
 #include <millrace/wait/step.hpp>
+#include <millrace/wait/stop_slot.hpp>
 #include <millrace/wait/stop_token.hpp>
 #include <millrace/wait/timer.hpp>
 #include <millrace/wait/timer_service.hpp>
@@ -29,7 +30,7 @@ class stop_rival {
   };
 
  protected:
-  void add_stop(const Token& token) noexcept {
+  void add_stop(const Token& token, stop_slot<Traits>*) noexcept {
     if (token.stop_possible()) callback_.emplace(token, fire{static_cast<Suspension*>(this)});
   }
   void remove_stop() noexcept { callback_.reset(); }
@@ -41,20 +42,27 @@ class stop_rival {
 template <class Suspension, class Traits>
 class stop_rival<Suspension, Traits, basic_stop_token<Traits>> : stop_node<Traits> {
  protected:
-  void add_stop(const basic_stop_token<Traits>& token) noexcept {
+  void add_stop(const basic_stop_token<Traits>& token, stop_slot<Traits>* slot) noexcept {
     token_ = token;
+    slot_ = slot;
     if (!token.stop_possible()) return;
     this->fire = [](stop_node<Traits>* self) noexcept {
       static_cast<Suspension*>(static_cast<stop_rival*>(self))->end(op_status::cancelled);
     };
-    if (!token.add(*this)) static_cast<Suspension*>(this)->end(op_status::cancelled);
+    const bool is_added = slot != nullptr ? slot->enter(*this) : token.add(*this);
+    if (!is_added) static_cast<Suspension*>(this)->end(op_status::cancelled);
   }
   void remove_stop() noexcept {
-    if (token_.stop_possible()) token_.remove(*this);
+    if (slot_ != nullptr) {
+      slot_->leave();
+    } else {
+      token_.remove(*this);
+    }
   }
 
  private:
   basic_stop_token<Traits> token_;
+  stop_slot<Traits>* slot_;
 };
 
 /// The same, when a deadline has come.
@@ -85,6 +93,20 @@ class deadline_rival<Suspension, Traits, false> {
   void remove_deadline() noexcept {}
 };
 
+/// What else may end a sleep.
+template <class Token, class Traits>
+struct rivals {
+  using time_point = std::chrono::steady_clock::time_point;
+  static constexpr time_point never = time_point::max();
+
+  Token token{};
+  stop_slot<Traits>* slot = nullptr;  // of the token, where the operation's chain of coroutines has one
+  time_point until = never;
+  timer_service* timers = nullptr;
+
+  bool exist() const noexcept { return token.stop_possible() || until != never; }
+};
+
 /// A step that sleeps at several places at once.
 template <class Step>
 constexpr bool has_branches = requires { Step::has_branches; };
@@ -99,22 +121,21 @@ class suspension : public waiter<typename Step::traits>,
                    stop_rival<suspension<Step, Token, Timed>, typename Step::traits, Token>,
                    deadline_rival<suspension<Step, Token, Timed>, typename Step::traits, Timed> {
   using traits = typename Step::traits;
-  using time_point = std::chrono::steady_clock::time_point;
   template <class, class, class>
   friend class stop_rival;
   template <class, class, bool>
   friend class deadline_rival;
 
  public:
+  using rivals_type = rivals<Token, traits>;
   using waiter<traits>::probe;
-  static constexpr time_point never = time_point::max();
 
   explicit suspension(Step& step) noexcept : step_(step) {}
 
   /// True: it sleeps, and *this may be gone. False: it has completed, and does not run().
-  bool sleep(const Token& token, time_point until, timer_service* timers) noexcept {
-    if constexpr (continuing_step<Step>) rest_ = {token, until, timers};
-    const bool is_contested = has_branches<Step> || token.stop_possible() || until != never;
+  bool sleep(const rivals_type& others) noexcept {
+    if constexpr (continuing_step<Step>) rest_ = others;
+    const bool is_contested = has_branches<Step> || others.exist();
     this->contest = is_contested ? this : nullptr;
     do {
       if (is_contested) this->begin(&settle);
@@ -122,8 +143,8 @@ class suspension : public waiter<typename Step::traits>,
         if (step_.attempt()) return false;
       }
       if (!is_contested) return true;
-      this->add_stop(token);
-      this->add_deadline(timers, until);
+      this->add_stop(others.token, others.slot);
+      this->add_deadline(others.timers, others.until);
       if (!this->arm()) return true;
     } while (waits_again());  // it was served before it slept
     return false;
@@ -159,13 +180,10 @@ class suspension : public waiter<typename Step::traits>,
     }
   }
 
- protected:
   /// Who tells when the deadline has come, if there is one; to be asked where it goes to sleep.
-  timer_service* timers(time_point until) const noexcept {
-    return until == never ? nullptr : &timers_of(this->home);
+  timer_service* timers(typename rivals_type::time_point until) const noexcept {
+    return until == rivals_type::never ? nullptr : &timers_of(this->home);
   }
-
-  Step& step_;
 
  private:
   static waiter<traits>& settle(decision<traits>& of) noexcept {
@@ -190,15 +208,11 @@ class suspension : public waiter<typename Step::traits>,
       return false;
     }
   }
-  bool tries_again() noexcept { return waits_again() && sleep(rest_.token, rest_.until, rest_.timers); }
+  bool tries_again() noexcept { return waits_again() && sleep(rest_); }
 
-  struct rest {
-    Token token;
-    time_point until;
-    timer_service* timers;
-  };
+  Step& step_;
   struct nothing {};
-  [[no_unique_address]] std::conditional_t<continuing_step<Step>, rest, nothing> rest_{};
+  [[no_unique_address]] std::conditional_t<continuing_step<Step>, rivals_type, nothing> rest_{};
 };
 
 }  // namespace millrace::detail
