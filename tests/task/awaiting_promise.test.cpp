@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <millrace/task/awaiting_promise.hpp>
 
+#include <chrono>
 #include <coroutine>
 #include <type_traits>
+#include <utility>
 
+#include <millrace/queue/bounded_queue.hpp>
+#include <millrace/task/run_loop.hpp>
+#include <millrace/task/scope.hpp>
 #include <millrace/task/sync_wait.hpp>
 #include <millrace/task/task.hpp>
 
@@ -46,7 +51,44 @@ millrace::task<int> await_all() {
   co_return right;
 }
 
+constexpr int many = 1000;
+using numbers = millrace::bounded_queue<int>;
+
+/// None of their operations has to wait.
+millrace::task<> pops(numbers& queue, int& done) {
+  while (auto m = co_await queue.pop()) {
+    if (++done == many) break;
+  }
+}
+millrace::task<> pops_in_time(numbers& queue, int& done) {
+  while (auto m = co_await queue.pop().within(std::chrono::hours(1))) {
+    if (++done == many) break;
+  }
+}
+millrace::task<> looks(const int& done, int& seen) {
+  seen = done;
+  co_return;
+}
+
 }  // namespace
+
+TEST_CASE("who never has to wait lets others go first from time to time") {
+  for (const auto busy : {&pops, &pops_in_time}) {
+    numbers queue(many);
+    for (int n = 0; n < many; ++n) REQUIRE(queue.try_push(n) == millrace::op_status::ok);
+    int done = 0;
+    int seen = -1;
+    millrace::run_loop loop;
+    millrace::scope work;
+    work.spawn(loop, busy(queue, done));
+    work.spawn(loop, looks(done, seen));
+    work.join().start([&](auto) { loop.finish(); });
+    loop.run();
+    CHECK(done == many);
+    CHECK(seen >= 0);
+    CHECK(seen <= 128);
+  }
+}
 
 TEST_CASE("a task awaits all kinds of awaitables, and copies none") {
   CHECK(millrace::sync_wait(await_all()) == 5);

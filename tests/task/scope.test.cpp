@@ -5,9 +5,11 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include <millrace/queue/bounded_queue.hpp>
 #include <millrace/task/resume_on.hpp>
 #include <millrace/task/sync_wait.hpp>
 #include <millrace/task/task.hpp>
@@ -257,6 +259,43 @@ TEST_CASE("a scope that is destroyed with live children ends the program") {
     scope work;
     work.spawn(pass(g, counted(1), sum));
   }));
+}
+
+namespace {
+
+using ints = millrace::bounded_queue<int>;
+
+/// Goes on inside request_stop(), and then where `last` is pushed to.
+task<> cleans_up(ints& never, ints& tell, ints& last) {
+  static_cast<void>(co_await never.pop());
+  static_cast<void>(tell.try_push(1));
+  static_cast<void>(co_await last.pop().with({}));
+}
+task<> goes_between(ints& told, std::atomic<int>& told_so_far, ints& other) {
+  static_cast<void>(co_await told.pop());
+  ++told_so_far;
+  while (told_so_far.load() != 2) std::this_thread::yield();  // both of those sleep again
+  static_cast<void>(other.try_push(1));
+}
+
+}  // namespace
+
+TEST_CASE("two stops do not wait for each other where each ends what the other one began") {
+  ints never(1), tell_first(1), tell_second(1), first_last(1), second_last(1);
+  std::atomic<int> told{0};
+  scope first, second, others;
+  first.spawn(cleans_up(never, tell_first, first_last));
+  second.spawn(cleans_up(never, tell_second, second_last));
+  others.spawn(goes_between(tell_first, told, second_last));
+  others.spawn(goes_between(tell_second, told, first_last));
+  std::thread stops_first([&] { first.request_stop(); });
+  std::thread stops_second([&] { second.request_stop(); });
+  stops_first.join();
+  stops_second.join();
+  first.join().wait();
+  second.join().wait();
+  others.join().wait();
+  CHECK(told == 2);
 }
 
 TEST_CASE("a join may have a deadline, and be one of several operations") {

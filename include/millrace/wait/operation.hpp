@@ -248,7 +248,7 @@ class operation_awaiter {
     const environment env = promise_env<Promise>::get(coroutine.promise());
     sleeper_.home = asked.home ? asked.home : env.executor;
     rivals_type others{asked.token};
-    if constexpr (std::same_as<token_type, stop_token> && !ignores_ambient_stop<Step>) {
+    if constexpr (std::same_as<rivals_type, rivals<stop_token, default_traits>> && !ignores_ambient_stop<Step>) {
       if (!asked.has_token) {
         others.token = env.token;
         others.slot = slot_of(coroutine.promise());
