@@ -58,7 +58,8 @@ class decision {
     probe_.write();
     winner_ = winner;
     how_ = how;
-    if (arrived_.exchange(true, std::memory_order_acq_rel)) {  // E1 publish, E1 observe
+    if (arrived_.load(std::memory_order_acquire) ||            // E1 observe: mostly, the owner came long ago
+        arrived_.exchange(true, std::memory_order_acq_rel)) {  // E1 publish, E1 observe
       dispatch(settle_(*this));
     }
   }
