@@ -53,7 +53,7 @@ constexpr const char* others[] = {"close", "drained", "drained~"};
 
 /// Every call beside every other.
 template <class Traits>
-void pairs(unsigned depth = 3) {
+void pairs(unsigned depth) {
   for (const auto state : states) {
     const auto two = [&](const std::string& a, const std::string& b) {
       run<Traits, 2>(a + " | " + b, state.capacity, state.filled, {depth, 0});
@@ -91,8 +91,8 @@ void scripts() {
     run<Traits, 3>(text, capacity, filled, depth);
   };
   two("push push push | pop pop pop", 1, 0, {2, 5000});
-  two("push push push push | pop pop pop pop", 2, 0, {2, 5000});
-  two("push push push push | pop pop pop pop", 2, 1, {2, 5000});
+  two("push push push push | pop pop pop pop", 2, 0, {deep, 5000});
+  two("push push push push | pop pop pop pop", 2, 1, {deep, 5000});
   two("try_push push try_push | try_pop pop try_pop", 1, 0, {2, 5000});
   two("push push | close_and_drain", 1, 1, {2, 5000});
   two("push push~ push | pop pop~ pop", 1, 0, {2, 5000});
@@ -117,11 +117,11 @@ void scripts() {
 int main() {
   std::printf("the fences of the language\n");
   scripts<traits<symmetric_fence, 1>>();
-  pairs<traits<symmetric_fence, 2>>();
+  pairs<traits<symmetric_fence, 2>>(3);
   triples<traits<symmetric_fence, 1>>();
   std::printf("a fence of all threads\n");
   scripts<traits<asymmetric_fence, 2>>();
-  pairs<traits<asymmetric_fence, 1>>();
+  pairs<traits<asymmetric_fence, 1>>(is_full ? 3 : 2);
   triples<traits<asymmetric_fence, 2>>();
   return result();
 }
