@@ -19,6 +19,7 @@ namespace millrace {
 ///
 /// Threads     any thread spawns while the scope is not joined or something in it still runs; one
 ///             joins at a time.
+/// Progress    spawn(), and the end of a child, take spin locks for a few instructions.
 /// Resumption  a child runs on the executor that it was spawned on.
 /// Errors      the first exception of a child is rethrown by join(); the others are dropped.
 /// Complexity  spawn: one allocation beside the task's own.
