@@ -115,8 +115,9 @@ class spsc_core {
 
   /// For the consumer: whether a pop that came now would find a message.
   bool sees_message() const noexcept {
-    return is_before(head_.load(std::memory_order_relaxed),                   // relaxed: our own
-                     consumer_.here->stamp.load(std::memory_order_acquire));  // E1 observe
+    return is_before(
+        head_.load(std::memory_order_relaxed),                   // relaxed: our own
+        consumer_.here->stamp.load(std::memory_order_relaxed));  // relaxed: who takes it looks again
   }
   /// Whether a push that came now would find a free slot.
   bool sees_room() noexcept {
