@@ -3,7 +3,9 @@
 
 // Everything of the in-process library.
 
+#include <millrace/callback/callback_registry.hpp>
 #include <millrace/callback/on_message.hpp>
+#include <millrace/callback/single_threaded.hpp>
 #include <millrace/callback/subscription.hpp>
 #include <millrace/lockfree/mpmc_ring.hpp>
 #include <millrace/lockfree/segmented_queue.hpp>
