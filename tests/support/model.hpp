@@ -115,6 +115,11 @@ class life_mark {
   volatile unsigned mark_ = alive;
 };
 
+/// What relacy can print: for pointers to functions or to what is const, their numbers.
+template <class T>
+using printable =
+    std::conditional_t<std::is_pointer_v<T> && !std::is_convertible_v<T, void*>, std::uintptr_t, T>;
+
 /// std::atomic, watched. Before every access the checker may switch threads.
 template <class T>
 class atomic {
@@ -122,21 +127,21 @@ class atomic {
 
  public:
   atomic() = default;
-  atomic(T value) : word_(value) {}  // NOLINT: as std::atomic
+  atomic(T value) : word_(in(value)) {}  // NOLINT: as std::atomic
   atomic(const atomic&) = delete;
   atomic& operator=(const atomic&) = delete;
 
   T load(std::memory_order o, info at = here()) const {
     const access now(*this, at);
-    return word_.load(order(o), at);
+    return out(word_.load(order(o), at));
   }
   void store(T value, std::memory_order o, info at = here()) {
     const access now(*this, at);
-    word_.store(value, order(o), at);
+    word_.store(in(value), order(o), at);
   }
   T exchange(T value, std::memory_order o, info at = here()) {
     const access now(*this, at);
-    return word_.exchange(value, order(o), at);
+    return out(word_.exchange(in(value), order(o), at));
   }
   T fetch_add(T value, std::memory_order o, info at = here()) {
     const access now(*this, at);
@@ -175,14 +180,30 @@ class atomic {
     const access now(*this, at);
     // relacy takes no failure order that is stronger than the success order, so a failure is made of
     // a relaxed one and a load of the same value.
-    if (word_.compare_exchange(rl::bool_t<Weak>(), found, wanted, order(success), rl::mo_relaxed, at)) {
+    printable<T> word = in(found);
+    if (word_.compare_exchange(rl::bool_t<Weak>(), word, in(wanted), order(success), rl::mo_relaxed, at)) {
       return true;
     }
-    if (failure != std::memory_order_relaxed) found = word_.load(order(failure), at);
+    found = out(failure != std::memory_order_relaxed ? word_.load(order(failure), at) : word);
     return false;
   }
 
-  rl::atomic<T> word_;
+  static printable<T> in(T value) {
+    if constexpr (std::is_same_v<T, printable<T>>) {
+      return value;
+    } else {
+      return reinterpret_cast<printable<T>>(value);
+    }
+  }
+  static T out(printable<T> word) {
+    if constexpr (std::is_same_v<T, printable<T>>) {
+      return word;
+    } else {
+      return reinterpret_cast<T>(word);
+    }
+  }
+
+  rl::atomic<printable<T>> word_;
   life_mark mark_;
 };
 
@@ -288,6 +309,24 @@ struct asymmetric_fence {
   }
 };
 
+/// Storage for one object of each type and index, made and destroyed by hand: what relacy allocates for a
+/// scenario is not aligned for cache lines.
+template <class T, int Index = 0>
+class box {
+ public:
+  template <class... Args>
+  void make(Args&&... args) {
+    ::new (static_cast<void*>(bytes_)) T(std::forward<Args>(args)...);
+  }
+  void destroy() { get().~T(); }
+  T& get() { return *std::launder(reinterpret_cast<T*>(bytes_)); }
+  T& operator*() { return get(); }
+  T* operator->() { return &get(); }
+
+ private:
+  alignas(T) static inline constinit unsigned char bytes_[sizeof(T)] = {};
+};
+
 /// Traits for the shipped headers. Rings start at the ticket of operation number `First`: one of 8
 /// bits, 4 of which are flags, counts to 16 operations. Segments have so many cells, lines so many slots.
 template <class Ticket, Ticket First, std::size_t Cells = 2>
@@ -309,6 +348,14 @@ struct basic_model_traits {
     return thread_contexts[rl::ctx().current_thread()];
   }
 
+  static detail::thread_context& this_thread_inlined() noexcept { return this_thread(); }
+  static bool at_thread_exit(void (*)(void*) noexcept, void*) noexcept { return true; }
+  template <class T>
+  static T& global() noexcept {
+    return *box<T>();  // the scenario's
+  }
+  static constexpr std::size_t least_retired = 1;
+
   static void* allocate(std::size_t bytes, std::size_t alignment) { return arena::take(bytes, alignment); }
   static void deallocate(void*, std::size_t) noexcept { arena::put(); }
   static void discard(void*, std::size_t) noexcept {}
@@ -321,24 +368,6 @@ struct basic_model_traits {
 
 using model_traits = basic_model_traits<std::uint64_t, 0>;
 using tiny_traits = basic_model_traits<std::uint8_t, 14>;  // the third operation wraps
-
-/// Storage for one object of each type and index, made and destroyed by hand: what relacy allocates for a
-/// scenario is not aligned for cache lines.
-template <class T, int Index = 0>
-class box {
- public:
-  template <class... Args>
-  void make(Args&&... args) {
-    ::new (static_cast<void*>(bytes_)) T(std::forward<Args>(args)...);
-  }
-  void destroy() { get().~T(); }
-  T& get() { return *std::launder(reinterpret_cast<T*>(bytes_)); }
-  T& operator*() { return get(); }
-  T* operator->() { return &get(); }
-
- private:
-  alignas(T) static inline constinit unsigned char bytes_[sizeof(T)] = {};
-};
 
 /// A message that counts itself, and is watched for races.
 class message {

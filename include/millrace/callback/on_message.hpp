@@ -12,7 +12,6 @@
 #include <millrace/callback/subscription.hpp>
 #include <millrace/detail/atomic.hpp>
 #include <millrace/detail/spin_lock.hpp>
-#include <millrace/task/join_counter.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/operation.hpp>
 #include <millrace/wait/trampoline.hpp>
@@ -40,9 +39,9 @@ class message_subscription final : public subscription_state {
   // An agent parks, and is withdrawn, under its lock: disconnect() finds it either parked or bound to
   // see stopping_, which it has set before it takes that lock; so the flag needs no order. A waker may post
   // the agent while that lock is still held by the parking thread, so a run begins by passing through the
-  // lock. self_ keeps this alive while an agent lives.
+  // lock. The agents hold this together; the last one closes it and lets go.
   //
-  // E1  agent end -> last    all that the agents did, to who lets go of self_.
+  // E1  agent end -> last    all that the agents did, to who closes it.
 
  public:
   using traits = default_traits;
@@ -54,9 +53,7 @@ class message_subscription final : public subscription_state {
         concurrency_(concurrency),
         agents_(new agent[concurrency]) {}
 
-  void start(std::shared_ptr<message_subscription> self) noexcept {
-    self_ = std::move(self);
-    for (std::size_t i = 0; i < concurrency_; ++i) live_.begin();
+  void start() noexcept {
     left_.store(concurrency_, std::memory_order_relaxed);  // relaxed: no agent runs yet
     for (std::size_t i = 0; i < concurrency_; ++i) {
       agent& a = agents_[i];
@@ -83,12 +80,8 @@ class message_subscription final : public subscription_state {
   }
 
   void wait() noexcept override {
-    operation<join_step<message_subscription>>(std::in_place_type<join_step<message_subscription>>, *this)
-        .wait();
+    (void)operation<closed_step<traits>>(std::in_place_type<closed_step<traits>>, this).wait();
   }
-
-  join_counter<traits>& counter() noexcept { return live_; }
-  void joined() const noexcept {}
 
  private:
   using step_type = decltype(operation_access::take_step(std::declval<Queue&>().pop()));
@@ -142,10 +135,9 @@ class message_subscription final : public subscription_state {
 
   /// One agent has ended: *this may be gone when it returns.
   void end() noexcept {
-    live_.end();
-    if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) {  // E1 publish, E1 observe
-      const std::shared_ptr<message_subscription> last = std::move(self_);
-    }
+    if (left_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // E1 publish, E1 observe
+    this->close();
+    this->release();
   }
 
   Queue& queue_;
@@ -153,10 +145,8 @@ class message_subscription final : public subscription_state {
   F callback_;
   const std::size_t concurrency_;
   const std::unique_ptr<agent[]> agents_;
-  join_counter<traits> live_;
   traits::atomic<std::size_t> left_{0};
   traits::atomic<bool> stopping_{false};
-  std::shared_ptr<message_subscription> self_;  // the last agent's
 };
 
 }  // namespace detail
@@ -179,9 +169,10 @@ subscription on_message(Queue& queue, E& home, F f, on_message_options options =
     throw std::invalid_argument("millrace: on_message with concurrency 0 would never call back");
   }
   using state = detail::message_subscription<Queue, F>;
-  auto shared = std::make_shared<state>(queue, executor_ref(home), std::move(f), options.concurrency);
-  shared->start(shared);
-  return subscription(std::move(shared));
+  auto* const shared = new state(queue, executor_ref(home), std::move(f), options.concurrency);
+  subscription s(shared);
+  shared->start();
+  return s;
 }
 
 }  // namespace millrace

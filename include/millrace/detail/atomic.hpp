@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <type_traits>
 
 #include <millrace/detail/asymmetric_fence.hpp>
 #include <millrace/detail/cpu.hpp>
@@ -43,12 +44,33 @@ struct default_traits {
 
   static detail::thread_context& this_thread() noexcept { return detail::this_thread_context(); }
 
+  /// The same, for functions that are never inlined.
+  static detail::thread_context& this_thread_inlined() noexcept {
+    return detail::this_thread_context_inlined();
+  }
+  static bool at_thread_exit(void (*leave)(void*) noexcept, void* what) noexcept {
+    return detail::at_thread_exit(leave, what);
+  }
+
+  /// The one T of the program. It is never destroyed.
+  template <class T>
+  static T& global() noexcept {
+    static_assert(std::is_trivially_destructible_v<T>);
+    static constinit T the_one;
+    return the_one;
+  }
+
   static void* allocate(std::size_t bytes, std::size_t alignment) {
+    if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return ::operator new(bytes);  // much faster
     return ::operator new(bytes, std::align_val_t{alignment});
   }
   static void deallocate(void* memory, std::size_t alignment) noexcept {
+    if (alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__) return ::operator delete(memory);
     ::operator delete(memory, std::align_val_t{alignment});
   }
+
+  /// How many listeners of a callback_registry are disconnected, at least, before their memory is given back.
+  static constexpr std::size_t least_retired = 64;
 
   /// Gives the pages of memory that is not in use back, without freeing it: who still reads there reads
   /// what was there, or zeros.

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <new>
+#include <utility>
+
+#include <millrace/detail/cache_line.hpp>
+#include <millrace/detail/macros.hpp>
+#include <millrace/detail/spin_lock.hpp>
+#include <millrace/detail/thread_context.hpp>
+#include <millrace/wait/trampoline.hpp>
+#include <millrace/wait/waiter.hpp>
+#include <millrace/wait/work_item.hpp>
+
+namespace millrace::detail {
+
+/// Memory that nobody can find any more, but in which an emission may still read. discard() frees it.
+struct retired {
+  retired* next_retired = nullptr;
+  void (*discard)(retired*) noexcept = nullptr;
+};
+
+/// Retired memory in no particular order, all of which may be freed after the same time. Owns nothing.
+///
+/// Threads    none: its owner guards it.
+class retired_batch {
+ public:
+  std::size_t size() const noexcept { return size_; }
+  std::uint64_t time() const noexcept { return time_; }
+  void set_time(std::uint64_t time) noexcept { time_ = time; }
+
+  void add(retired& one) noexcept {
+    one.next_retired = first_;
+    first_ = &one;
+    if (last_ == nullptr) last_ = &one;
+    ++size_;
+  }
+  /// Takes all of the other batch; the later time of both holds.
+  void add(retired_batch& other) noexcept {
+    if (other.first_ == nullptr) return;
+    other.last_->next_retired = first_;
+    first_ = other.first_;
+    if (last_ == nullptr) last_ = other.last_;
+    size_ += other.size_;
+    if (time_ < other.time_) time_ = other.time_;
+    other = retired_batch();
+  }
+  /// Frees all, and runs what that runs.
+  void discard() noexcept {
+    for (retired* one = first_; one != nullptr;) {
+      retired* const next = one->next_retired;
+      one->discard(one);
+      one = next;
+    }
+    *this = retired_batch();
+  }
+
+ private:
+  retired* first_ = nullptr;
+  retired* last_ = nullptr;
+  std::size_t size_ = 0;
+  std::uint64_t time_ = 0;
+};
+
+template <class Traits>
+class emission;
+
+/// A set of threads.
+using thread_bits = std::uint64_t;
+
+/// Where one emission of one thread tells all others that it reads memory which must not be freed, and which
+/// listener it calls. A thread has one for each level of emissions inside emissions; only it writes there.
+template <class Traits>
+class alignas(cache_line) emitter {
+  template <class>
+  friend class emitters;
+  friend emission<Traits>;
+
+  template <class T>
+  using atomic = typename Traits::template atomic<T>;
+
+  atomic<std::uint64_t> pinned_{0};       // when the emission began; 0: there is none
+  atomic<const void*> current_{nullptr};  // the listener that it calls
+  atomic<bool> is_taken_{true};           // by a thread
+  emitter* next_ = nullptr;               // of all that there are; set once, as number_
+  unsigned number_ = 0;
+  // The thread's own:
+  thread_bits bit_ = 0;
+  emitter* inner_ = nullptr;     // for emissions inside this one
+  bool is_to_finish_ = false;    // there is one of these:
+  bool is_transient_ = false;    // to be given up after this emission: the thread is ending
+  bool leaves_orphans_ = false;  // that this emission has kept from being freed
+  work_list late_;               // to be woken after this emission
+};
+
+/// All emitters of the program, the clock by which they tell how old an emission is, and memory whose registry
+/// is gone.
+///
+/// Threads     any.
+/// Progress    an emission begins and ends wait-free, but for the first of a thread on its level: that takes an
+///             emitter, and may allocate one. What looks at all of them is linear in their number: the most
+///             threads, times levels, that there ever were at the same time.
+/// Lifetime    that of the program. Emitters are used again, and never freed.
+template <class Traits>
+class emitters {
+  // Both protocols are store-then-load on either side (F1, see asymmetric_fence; the light fence is the
+  // emission's, the heavy one is of who waits):
+  //
+  //   emission    pinned = the time now;  light;  reads the list
+  //   reclaim     unlinks from the list;  time += 1, from t;  heavy;  is anybody pinned at t or before?
+  //     An emission that is not seen to be pinned sees the list without what was unlinked. So does one that is
+  //     pinned after t: it has read the time, hence what came before (E1).
+  //
+  //   emission    current = a listener;  light;  reads how to call it
+  //   wait        it is not to be called any more;  heavy;  is it anybody's current?
+  //     An emission that is not seen there does not call it.
+  //
+  // Who has seen once that an emission is over, or is not, need not fence to look again. And a list knows whose
+  // emissions have ever read it, by bits: where those are the caller's own, no fence is needed at all.
+  //
+  // E1  reclaim -> emission         what was unlinked, by the time.
+  // E2  emission -> reclaim, wait   what the emission, or the callback, did; also to who takes its emitter.
+  // E3  take -> whoever looks       a new emitter, by the list of all.
+  // F1  emission <-> reclaim, wait  the two above.
+
+ public:
+  using node = emitter<Traits>;
+  using time_type = std::uint64_t;
+  static constexpr time_type never = std::numeric_limits<time_type>::max();
+
+  static emitters& all() noexcept { return Traits::template global<emitters>(); }
+
+  emitters() noexcept = default;
+  emitters(const emitters&) = delete;
+  emitters& operator=(const emitters&) = delete;
+
+  time_type now() const noexcept { return clock_.load(std::memory_order_acquire); }  // E1 observe
+
+  /// What was unlinked before this is free once nobody is pinned at the result, or earlier.
+  time_type tick() noexcept { return clock_.fetch_add(1, std::memory_order_release); }  // E1 publish
+
+  /// Lets the caller see the emissions of these threads, or them see what the caller has stored.
+  static void fence(thread_bits of) noexcept {
+    if ((of & ~own_bit()) != 0) Traits::fence::heavy();  // F1
+  }
+
+  /// After fence(): when the oldest emission of the program began that is still in progress; never: there is none.
+  time_type oldest() const noexcept {
+    time_type least = never;
+    for (const node* at = first(); at != nullptr; at = at->next_) {
+      const time_type pinned = at->pinned_.load(std::memory_order_acquire);  // E2 observe
+      if (pinned != 0 && pinned < least) least = pinned;
+    }
+    return least;
+  }
+
+  /// After fence(): whether somebody is inside a callback.
+  bool is_current(const void* listener) const noexcept {
+    for (const node* at = first(); at != nullptr; at = at->next_) {
+      if (at->current_.load(std::memory_order_acquire) == listener) return true;  // E2 observe
+    }
+    return false;
+  }
+
+  /// The emitter of the outermost emission of the calling thread; null: it is inside none.
+  static node* outermost() noexcept {
+    node* const at = static_cast<node*>(Traits::this_thread().emitter);
+    return at != nullptr && is_pinned(*at) ? at : nullptr;
+  }
+
+  /// Wakes a waiter that was taken: after the calling thread's emissions, where it would else run inside them.
+  static void wake_later(waiter<Traits>& w) noexcept {
+    node* const mine = outermost();
+    if (mine == nullptr || w.home || trampoline<Traits>::active()) return wake(w);
+    mine->late_.push_back(w);
+    mine->is_to_finish_ = true;
+  }
+
+  /// Frees the batch once no emission of these threads reads in it, which may be now.
+  void adopt(retired_batch& batch, thread_bits readers) noexcept {
+    batch.set_time(tick());
+    fence(readers);
+    if (oldest() > batch.time()) return batch.discard();
+    keep(batch);
+    if (node* const mine = outermost()) mine->is_to_finish_ = mine->leaves_orphans_ = true;
+  }
+
+  /// Frees what was adopted, where no emission reads in it any more.
+  void collect() noexcept {
+    if (!has_orphans_.load(std::memory_order_relaxed)) return;  // relaxed: a hint
+    retired_batch batch;
+    {
+      const lock_guard guard(lock_);
+      batch.add(orphans_);
+      has_orphans_.store(false, std::memory_order_relaxed);  // relaxed: a hint
+    }
+    if (batch.size() == 0) return;
+    if (oldest() > batch.time()) return batch.discard();
+    keep(batch);
+  }
+
+  /// The calling thread's emitter for one more emission. Errors: std::bad_alloc.
+  MILLRACE_NOINLINE node& find() {
+    thread_context& context = Traits::this_thread();
+    node* outer = nullptr;
+    node* at = static_cast<node*>(context.emitter);
+    while (at != nullptr && is_pinned(*at)) {
+      outer = at;
+      at = at->inner_;
+    }
+    if (at != nullptr) return *at;
+    at = &take();
+    if (outer != nullptr) {
+      at->bit_ = outer->bit_;
+      outer->inner_ = at;
+    } else {
+      at->bit_ = at->number_ < shared_bit ? thread_bits{1} << at->number_ : thread_bits{1} << shared_bit;
+      context.emitter = at;
+    }
+    if (context.is_ending || (outer == nullptr && !Traits::at_thread_exit(&leave, &context))) {
+      at->is_to_finish_ = at->is_transient_ = true;
+    }
+    return *at;
+  }
+
+  static bool is_pinned(const node& at) noexcept {
+    return at.pinned_.load(std::memory_order_relaxed) != 0;  // relaxed: our own
+  }
+
+  /// For a test: frees all emitters. Nobody uses one, and nothing is left to be freed.
+  std::size_t clear() noexcept {
+    std::size_t count = 0;
+    while (node* const at = first()) {
+      head_.store(at->next_, std::memory_order_relaxed);  // relaxed: one thread is left
+      at->~node();
+      Traits::deallocate(at, alignof(node));
+      ++count;
+    }
+    return count;
+  }
+
+ private:
+  friend emission<Traits>;
+  template <class T>
+  using atomic = typename Traits::template atomic<T>;
+
+  static constexpr unsigned shared_bit = 63;  // of all threads that have come too late for one of their own
+
+  static thread_bits own_bit() noexcept {
+    const node* const mine = static_cast<node*>(Traits::this_thread().emitter);
+    return mine == nullptr ? 0 : mine->bit_ & ~(thread_bits{1} << shared_bit);
+  }
+
+  node* first() const noexcept { return head_.load(std::memory_order_acquire); }  // E3 observe
+
+  void keep(retired_batch& batch) noexcept {
+    const lock_guard guard(lock_);
+    orphans_.add(batch);
+    has_orphans_.store(true, std::memory_order_relaxed);  // relaxed: a hint
+  }
+
+  /// One that nobody has.
+  node& take() {
+    node* head = first();
+    for (node* at = head; at != nullptr; at = at->next_) {
+      if (!at->is_taken_.load(std::memory_order_relaxed) &&            // relaxed: settled by the exchange
+          !at->is_taken_.exchange(true, std::memory_order_acquire)) {  // E2 observe
+        return *at;
+      }
+    }
+    node* const at = ::new (Traits::allocate(sizeof(node), alignof(node))) node();
+    do {
+      at->next_ = head;
+      at->number_ = head == nullptr ? 0 : head->number_ + 1;
+    } while (!head_.compare_exchange_strong(head, at,
+                                            std::memory_order_acq_rel,  // E3 publish, E3 observe
+                                            std::memory_order_acquire));  // E3 observe
+    return *at;
+  }
+
+  static void leave(void* what) noexcept {
+    auto& context = *static_cast<thread_context*>(what);
+    auto* at = static_cast<node*>(std::exchange(context.emitter, nullptr));
+    while (at != nullptr) at = release(*at);
+  }
+  static node* release(node& at) noexcept {
+    node* const inner = std::exchange(at.inner_, nullptr);
+    at.is_transient_ = false;
+    at.is_taken_.store(false, std::memory_order_release);  // E2 publish
+    return inner;
+  }
+  /// Of an ending thread: the innermost that it has.
+  static void give_up(node& innermost) noexcept {
+    void*& outermost = Traits::this_thread().emitter;
+    if (outermost == &innermost) {
+      outermost = nullptr;
+    } else {
+      auto* outer = static_cast<node*>(outermost);
+      while (outer->inner_ != &innermost) outer = outer->inner_;
+      outer->inner_ = nullptr;
+    }
+    release(innermost);
+  }
+
+  alignas(cache_line) atomic<time_type> clock_{1};
+  atomic<node*> head_{nullptr};
+  alignas(cache_line) spin_lock<Traits> lock_;  // guards orphans_
+  atomic<bool> has_orphans_{false};
+  retired_batch orphans_;
+};
+
+/// One emission of the calling thread: while it lives, what it reads is not freed.
+///
+/// Threads     one; in functions that are never inlined.
+/// Progress    wait-free, but for the first of a thread on its level.
+template <class Traits>
+class emission {
+  using node = emitter<Traits>;
+
+ public:
+  MILLRACE_ALWAYS_INLINE emission() : all_(emitters<Traits>::all()), at_(mine(all_)) {
+    at_.pinned_.store(all_.now(), std::memory_order_release);  // E2 publish: of the emissions before
+    Traits::fence::light();                                    // F1 publish, F1 observe
+  }
+  emission(const emission&) = delete;
+  emission& operator=(const emission&) = delete;
+  MILLRACE_ALWAYS_INLINE ~emission() {
+    at_.pinned_.store(0, std::memory_order_release);  // E2 publish
+    if (at_.is_to_finish_) [[unlikely]]
+      finish();
+  }
+
+  /// Of the thread.
+  thread_bits bit() const noexcept { return at_.bit_; }
+
+  /// From here on the emission is inside that listener's callback, and no longer inside another's.
+  MILLRACE_ALWAYS_INLINE void enter(const void* listener) noexcept {
+    at_.current_.store(listener, std::memory_order_release);  // E2 publish
+    Traits::fence::light();                                   // F1 publish, F1 observe
+  }
+
+ private:
+  MILLRACE_ALWAYS_INLINE static node& mine(emitters<Traits>& all) {
+    node* const at = static_cast<node*>(Traits::this_thread_inlined().emitter);
+    return at != nullptr && !emitters<Traits>::is_pinned(*at) ? *at : all.find();
+  }
+
+  MILLRACE_NOINLINE void finish() noexcept {
+    const bool leaves_orphans = std::exchange(at_.leaves_orphans_, false);
+    at_.is_to_finish_ = false;
+    work_list late;
+    while (!at_.late_.empty()) late.push_back(at_.late_.pop_front());
+    if (at_.is_transient_) emitters<Traits>::give_up(at_);
+    if (leaves_orphans) all_.collect();
+    wake_all<Traits>(late, [](auto&) {});
+  }
+
+  emitters<Traits>& all_;
+  node& at_;
+};
+
+}  // namespace millrace::detail

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+#include <millrace/callback/emitter.hpp>
+#include <millrace/callback/listener.hpp>
+#include <millrace/detail/cache_line.hpp>
+#include <millrace/detail/macros.hpp>
+#include <millrace/detail/spin_lock.hpp>
+
+namespace millrace::detail {
+
+/// The cells of a listener_list, in the order in which they are called. Only grows, up to its capacity.
+template <class Traits>
+class listener_array : public retired {
+  // E1  append -> emission   the listeners in the first `count` cells.
+
+ public:
+  using cell = typename Traits::template atomic<listener<Traits>*>;
+
+  /// Errors: std::bad_alloc.
+  static listener_array* make(std::uint32_t capacity) {
+    void* const memory = Traits::allocate(offset() + capacity * sizeof(cell), alignment);
+    auto* const self = ::new (memory) listener_array(capacity);
+    for (std::uint32_t i = 0; i < capacity; ++i) ::new (static_cast<void*>(&self->at(i))) cell(nullptr);
+    return self;
+  }
+  void destroy() noexcept {
+    for (std::uint32_t i = 0; i < capacity_; ++i) at(i).~cell();
+    this->~listener_array();
+    Traits::deallocate(this, alignment);
+  }
+
+  std::uint32_t capacity() const noexcept { return capacity_; }
+  std::uint32_t count() const noexcept { return count_.load(std::memory_order_acquire); }  // E1 observe
+  listener<Traits>* get(std::uint32_t i) const noexcept {
+    return const_cast<listener_array*>(this)->at(i).load(std::memory_order_relaxed);  // relaxed: E1
+  }
+  /// For who excludes others that change it.
+  void append(listener<Traits>& l) noexcept {
+    const std::uint32_t n = count_.load(std::memory_order_relaxed);  // relaxed: nobody else changes it
+    at(n).store(&l, std::memory_order_relaxed);                      // relaxed: E1
+    count_.store(n + 1, std::memory_order_release);                  // E1 publish
+  }
+  void clear(std::uint32_t i) noexcept {
+    at(i).store(nullptr,
+                std::memory_order_relaxed);  // relaxed: who misses that finds the listener not to be called
+  }
+
+ private:
+  explicit listener_array(std::uint32_t capacity) noexcept : capacity_(capacity) {
+    this->discard = [](retired* self) noexcept { static_cast<listener_array*>(self)->destroy(); };
+  }
+  ~listener_array() = default;
+
+  cell& at(std::uint32_t i) noexcept {
+    return reinterpret_cast<cell*>(reinterpret_cast<unsigned char*>(this) + offset())[i];
+  }
+
+  const std::uint32_t capacity_;
+  typename Traits::template atomic<std::uint32_t> count_{0};
+
+  // The cells lie behind it.
+  static constexpr std::size_t alignment = alignof(cell) > alignof(retired) ? alignof(cell)
+                                                                            : alignof(retired);
+  static constexpr std::size_t offset() noexcept {
+    return (sizeof(listener_array) + alignment - 1) / alignment * alignment;
+  }
+};
+
+/// The listeners of a callback_registry: those of higher priority first; those of the same, as they came.
+///
+/// Threads     any.
+/// Progress    emit() takes no lock, and writes nothing that two emitting threads share. The others take a spin
+///             lock for a few instructions; where the array is replaced, for as many steps as there are listeners.
+/// Complexity  append() and detach() are constant, amortised; but append() of a priority that others
+///             are behind is linear. Memory: a listener that was disconnected, or an array that was
+///             replaced, is kept until max(64, the connected ones) such have gathered, and twice as long where
+///             emissions go on meanwhile; and until all emissions of the program that had begun before have
+///             ended.
+/// Lifetime    made for its registry, which close()s it. Frees itself, once all are detached and no emission
+///             is in it.
+template <class Traits>
+class listener_list : public retired {
+  // A cell is empty (null) once its listener is disconnected, and never used again. An emission reads array and
+  // count once, so that it calls nobody who came later. A listener that it has read before it was disconnected
+  // is not to be called: see listener. The array is replaced by one without empty cells when it is full, or mostly
+  // empty, or when somebody comes who is not last; an emission stays with the one that it has.
+  //
+  // What was unlinked waits, under lock_:
+  //   open_ --enough have gathered: its time is taken--> waiting_ --nobody is in so old an emission--> freed
+  // Mostly nobody is, at the first look, and it is freed at once.
+  //
+  // attached_ counts the registry, and the listeners that were not yet detached: each has to pass lock_ once
+  // more. Who brings it to 0 gives the list, and all that it keeps, to the emitters.
+  //
+  // E2  replace -> emission   the array.
+
+ public:
+  using array = listener_array<Traits>;
+  using node = listener<Traits>;
+  using call_type = typename node::call_type;
+
+  listener_list() noexcept { Traits::fence::prepare(); }
+  listener_list(const listener_list&) = delete;
+  listener_list& operator=(const listener_list&) = delete;
+
+  /// Calls call(how, listener) for each, as listener::call() says. It does not throw. The list may be closed, and
+  /// gone when this returns.
+  template <class Call>
+  MILLRACE_ALWAYS_INLINE void emit(Call call) const {
+    if (array_.load(std::memory_order_relaxed) == nullptr) return;  // relaxed: nobody was ever connected
+    emission<Traits> here;
+    if ((readers_.load(std::memory_order_relaxed) & here.bit()) == 0) [[unlikely]] {  // relaxed: our own bit
+      add_reader(here.bit());
+    }
+    const array& cells = *array_.load(std::memory_order_acquire);  // E2 observe
+    node* last = nullptr;
+    call_type how = nullptr;
+    const std::uint32_t count = cells.count();
+    for (std::uint32_t i = 0; i < count; ++i) {
+      node* const next = cells.get(i);
+      if (next == nullptr) continue;
+      here.enter(next);
+      if (last != nullptr && last->call() != how) [[unlikely]]
+        last->finished();
+      last = next;
+      how = next->call();
+      if (how != nullptr) [[likely]] {
+        call(how, *next);
+      } else {
+        how = &was_seen_inside;
+      }
+    }
+    if (last == nullptr) return;
+    here.enter(nullptr);
+    if (last->call() != how) [[unlikely]]
+      last->finished();
+  }
+
+  /// Adds a listener, for the emissions that begin from now on. Errors: std::bad_alloc, with nothing done.
+  void append(node& l) {
+    array* fresh = nullptr;
+    for (;;) {
+      std::uint32_t needed = 0;
+      {
+        const lock_guard guard(lock_);
+        array* const old = current();
+        if (old != nullptr && old->count() < old->capacity() && (live_ == 0 || l.priority_ <= least_)) {
+          place(*old, l);
+          ++live_;
+          ++attached_;
+          break;
+        }
+        needed = capacity_for(live_ + 1);
+        if (fresh != nullptr && fresh->capacity() >= needed) {
+          replace(*fresh, &l);
+          ++live_;
+          ++attached_;
+          fresh = nullptr;
+          break;
+        }
+      }
+      if (fresh != nullptr) fresh->destroy();
+      fresh = array::make(needed);
+    }
+    if (fresh != nullptr) fresh->destroy();
+  }
+
+  /// Removes one whose disconnection the caller has claimed. *this may be gone afterwards.
+  void detach(node& l) noexcept {
+    bool tidies = false;
+    bool is_last = false;
+    {
+      const lock_guard guard(lock_);
+      unlink(*current(), l);
+      --live_;
+      open_.add(l);
+      tidies = is_to_be_tidied();
+      if (tidies) {
+        is_tidied_ = true;
+      } else {
+        is_last = --attached_ == 0;
+      }
+    }
+    if (tidies) {
+      tidy_and_leave();
+    } else if (is_last) {
+      finish();
+    }
+  }
+
+  /// Disconnects all; for the registry's destructor. *this may be gone afterwards.
+  void close() noexcept {
+    retired* mine = nullptr;
+    std::size_t count = 0;
+    thread_bits readers = 0;
+    {
+      const lock_guard guard(lock_);
+      array* const cells = current();
+      for (std::uint32_t i = 0; cells != nullptr && i < cells->count(); ++i) {
+        node* const l = cells->get(i);
+        if (l == nullptr || !l->claim()) continue;  // who has claimed it is about to detach it
+        unlink(*cells, *l);
+        l->next_retired = mine;
+        mine = l;
+        ++count;
+      }
+      readers = readers_.load(std::memory_order_relaxed);  // relaxed: written under the lock
+    }
+    for (retired* at = mine; at != nullptr; at = at->next_retired)
+      static_cast<node*>(at)->seek_before_fence();
+    if (mine != nullptr) emitters<Traits>::fence(readers);
+    for (retired* at = mine; at != nullptr; at = at->next_retired) static_cast<node*>(at)->seek_after_fence();
+    {
+      const lock_guard guard(lock_);
+      while (mine != nullptr) {
+        retired* const next = mine->next_retired;
+        open_.add(*mine);
+        mine = next;
+      }
+      live_ -= count;
+      attached_ -= count + 1;
+      if (attached_ != 0) return;
+    }
+    finish();
+  }
+
+ protected:
+  ~listener_list() = default;
+
+ private:
+  static constexpr std::uint32_t least_capacity = 8;
+  static constexpr std::uint32_t least_sparse = 32;
+  static void was_seen_inside() {}  // no listener's call()
+
+  array* current() const noexcept {
+    return array_.load(std::memory_order_relaxed);  // relaxed: written under the lock
+  }
+  static std::uint32_t capacity_for(std::size_t live) noexcept {
+    return live * 2 < least_capacity ? least_capacity : static_cast<std::uint32_t>(live * 2);
+  }
+
+  /// A thread's first emission here: it sees all that was unlinked before, or its bit is seen by who unlinks.
+  MILLRACE_NOINLINE void add_reader(thread_bits bit) const noexcept {
+    const lock_guard guard(lock_);
+    readers_.store(readers_.load(std::memory_order_relaxed) | bit,  // relaxed: written under the lock
+                   std::memory_order_relaxed);                      // relaxed: the same
+  }
+  /// The lock is held.
+  void unlink(array& from, node& l) noexcept {
+    from.clear(l.index_);
+    l.readers_.store(readers_.load(std::memory_order_relaxed),  // relaxed: written under the lock
+                     std::memory_order_relaxed);                // relaxed: a fence too many does no harm
+  }
+
+  void place(array& to, node& l) noexcept {
+    l.index_ = to.count();
+    least_ = l.priority_;
+    to.append(l);
+  }
+
+  /// The lock is held.
+  void replace(array& fresh, node* added) noexcept {
+    array* const old = current();
+    for (std::uint32_t i = 0; old != nullptr && i < old->count(); ++i) {
+      node* const l = old->get(i);
+      if (l == nullptr) continue;
+      if (added != nullptr && added->priority_ > l->priority_) {
+        place(fresh, *added);
+        added = nullptr;
+      }
+      place(fresh, *l);
+    }
+    if (added != nullptr) place(fresh, *added);
+    array_.store(&fresh, std::memory_order_release);  // E2 publish
+    if (old != nullptr) open_.add(*old);
+  }
+
+  bool is_sparse() const noexcept {
+    const std::uint32_t count = current()->count();
+    return count >= least_sparse && live_ * 4 < count;
+  }
+  bool is_to_be_tidied() const noexcept {
+    return !is_tidied_ &&
+           (open_.size() >= (live_ < Traits::least_retired ? Traits::least_retired : live_) || is_sparse());
+  }
+
+  MILLRACE_NOINLINE void tidy_and_leave() noexcept {
+    retired_batch batch;
+    retired_batch older;
+    const thread_bits readers = take_retired(batch, older);
+    auto& all = emitters<Traits>::all();
+    batch.set_time(all.tick());
+    all.fence(readers);
+    const auto oldest = all.oldest();
+    if (older.time() < oldest) older.discard();
+    if (batch.time() < oldest) batch.discard();
+    bool is_last = false;
+    {
+      const lock_guard guard(lock_);
+      waiting_.add(older);
+      waiting_.add(batch);
+      is_tidied_ = false;
+      is_last = --attached_ == 0;
+    }
+    all.collect();
+    if (is_last) finish();
+  }
+  /// Takes what is to be freed, and replaces the array, where that helps and there is memory for it. Who may read
+  /// there.
+  thread_bits take_retired(retired_batch& batch, retired_batch& older) noexcept {
+    std::uint32_t needed = 0;
+    {
+      const lock_guard guard(lock_);
+      if (is_sparse()) needed = capacity_for(live_);
+    }
+    array* fresh = nullptr;
+    thread_bits readers = 0;
+    if (needed != 0) {
+      try {
+        fresh = array::make(needed);
+      } catch (...) {  // std::bad_alloc: it stays sparse
+      }
+    }
+    {
+      const lock_guard guard(lock_);
+      if (fresh != nullptr && live_ <= fresh->capacity()) {
+        replace(*fresh, nullptr);
+        fresh = nullptr;
+      }
+      batch.add(open_);
+      older.add(waiting_);
+      readers = readers_.load(std::memory_order_relaxed);  // relaxed: written under the lock
+    }
+    if (fresh != nullptr) fresh->destroy();
+    return readers;
+  }
+
+  void finish() noexcept {
+    retired_batch batch;
+    batch.add(open_);
+    batch.add(waiting_);
+    if (array* const cells = current()) batch.add(*cells);
+    batch.add(*this);
+    emitters<Traits>::all().collect();
+    emitters<Traits>::all().adopt(batch,
+                                  readers_.load(std::memory_order_relaxed));  // relaxed: nobody else is left
+  }
+
+  alignas(cache_line) typename Traits::template atomic<array*> array_{nullptr};
+  mutable typename Traits::template atomic<thread_bits> readers_{0};  // whose emissions have ever been here
+  alignas(cache_line) mutable spin_lock<Traits> lock_;                // guards the rest, and writing those
+  bool is_tidied_ = false;                                            // somebody is at it
+  int least_ = 0;                                                     // the priority of the last cell
+  std::size_t live_ = 0;
+  std::size_t attached_ = 1;
+  retired_batch open_;
+  retired_batch waiting_;
+};
+
+}  // namespace millrace::detail
