@@ -109,19 +109,14 @@ class topic_state final : public any_topic {
   }
 
   template <class F>
+  subscription subscribe(F f) {
+    if (retains()) return subscribe_counted(std::move(f), topic_subscribe_options<T>());
+    return registry_.subscribe(bare_topic_callback<T, F>{std::move(f)});
+  }
+  template <class F>
   subscription subscribe(F f, topic_subscribe_options<T>&& how) {
     if (how.owner != nullptr || retains()) return subscribe_counted(std::move(f), std::move(how));
-    using bare = bare_topic_callback<T, F>;
-    typename topic_registry<T>::subscribe_options plain;
-    plain.priority = how.priority;
-    plain.one_shot = how.one_shot;
-    plain.lifetime = std::move(how.lifetime);
-    if (how.filter) {
-      plain.filter = [filter = std::move(how.filter)](const T& message, const retained_pointer<T>*) {
-        return filter(message);
-      };
-    }
-    return registry_.subscribe(bare{std::move(f)}, std::move(plain));
+    return registry_.subscribe(bare_topic_callback<T, F>{std::move(f)}, plain(std::move(how)));
   }
 
   /// What waits for a listener that was listed here. Null: nothing.
@@ -152,6 +147,21 @@ class topic_state final : public any_topic {
   const std::shared_ptr<topic_commons>& commons() const noexcept { return commons_; }
 
  private:
+  /// Not inlined: g++ 12 would warn of what an empty optional holds.
+  MILLRACE_NOINLINE static typename topic_registry<T>::subscribe_options plain(
+      topic_subscribe_options<T>&& how) {
+    typename topic_registry<T>::subscribe_options to;
+    to.priority = how.priority;
+    to.one_shot = how.one_shot;
+    if (how.lifetime) to.lifetime.emplace(std::move(*how.lifetime));
+    if (how.filter) {
+      to.filter = [filter = std::move(how.filter)](const T& message, const retained_pointer<T>*) {
+        return filter(message);
+      };
+    }
+    return to;
+  }
+
   MILLRACE_NOINLINE void publish_retained(const T& message) {
     if constexpr (std::copy_constructible<T>) {
       const retained_pointer<T> kept = retained_.keep(message);
