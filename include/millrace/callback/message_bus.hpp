@@ -65,7 +65,7 @@ class message_bus {
 
   /// Finds or makes it. `retain` holds from then on, whoever has made it.
   template <class T>
-  [[nodiscard]] millrace::topic<T> topic(std::string_view name, topic_options how = {}) {
+  millrace::topic<T> topic(std::string_view name, topic_options how = {}) {
     topic_pattern::check_name(name);
     std::shared_ptr<detail::topic_state<T>> found = find<T>(name);
     if (found == nullptr) found = make<T>(name, how);
