@@ -4,9 +4,12 @@
 // Everything of the in-process library.
 
 #include <millrace/callback/callback_registry.hpp>
+#include <millrace/callback/message_bus.hpp>
 #include <millrace/callback/on_message.hpp>
 #include <millrace/callback/single_threaded.hpp>
 #include <millrace/callback/subscription.hpp>
+#include <millrace/callback/topic.hpp>
+#include <millrace/callback/topic_pattern.hpp>
 #include <millrace/lockfree/mpmc_ring.hpp>
 #include <millrace/lockfree/segmented_queue.hpp>
 #include <millrace/lockfree/slot_layout.hpp>
