@@ -16,15 +16,9 @@
 
 #include <benchmark/benchmark.h>
 
-#if __has_include(<millrace/callback/callback_registry.hpp>)
-#define BENCH_REGISTRY 1
 #include <millrace/callback/callback_registry.hpp>
-#include <millrace/callback/subscription.hpp>
-#endif
-#if __has_include(<millrace/callback/single_threaded.hpp>)
-#define BENCH_SINGLE_THREADED 1
 #include <millrace/callback/single_threaded.hpp>
-#endif
+#include <millrace/callback/subscription.hpp>
 
 #include "support/allocations.hpp"
 #include "support/callbacks.hpp"
@@ -58,7 +52,6 @@ struct copied_listeners : baseline::copied_listeners<event> {
   static constexpr const char* name = "copy-on-write vector";
 };
 
-#if BENCH_REGISTRY
 template <class Registry>
 class ours {
  public:
@@ -79,13 +72,10 @@ class ours {
 struct callback_registry : ours<millrace::callback_registry<void(const event&)>> {
   static constexpr const char* name = "millrace::callback_registry";
 };
-#endif
-#if BENCH_SINGLE_THREADED
 struct single_threaded : ours<millrace::callback_registry<void(const event&), millrace::single_threaded>>,
                          one_thread {
   static constexpr const char* name = "millrace::callback_registry, single-threaded";
 };
-#endif
 
 #if BENCH_BOOST
 class boost_signal {
@@ -265,18 +255,11 @@ void register_registries() {
 [[maybe_unused]] const bool registered = [] {
   bench::add_context();
   std::thread([] {}).join();  // until there was a first one, a shared_ptr counts without atomics
-  register_registries<
-#if BENCH_REGISTRY
-      callback_registry,
-#endif
-#if BENCH_SINGLE_THREADED
-      single_threaded,
-#endif
-      bare_loop,
+  register_registries<callback_registry, single_threaded, bare_loop,
 #if BENCH_BOOST
-      boost_signal,
+                      boost_signal,
 #endif
-      mutex_listeners, copied_listeners>();
+                      mutex_listeners, copied_listeners>();
   return true;
 }();
 

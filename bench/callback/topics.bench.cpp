@@ -14,11 +14,8 @@
 
 #include <benchmark/benchmark.h>
 
-#if __has_include(<millrace/callback/message_bus.hpp>)
-#define BENCH_BUS 1
 #include <millrace/callback/message_bus.hpp>
 #include <millrace/callback/subscription.hpp>
-#endif
 
 #include "support/callbacks.hpp"
 
@@ -84,7 +81,6 @@ class locked_map {
   std::unordered_map<std::string, std::vector<function>> topics_;
 };
 
-#if BENCH_BUS
 class message_bus {
  public:
   static constexpr const char* name = "millrace::message_bus";
@@ -101,7 +97,6 @@ class message_bus {
   millrace::message_bus bus_;
   std::vector<millrace::subscription> listeners_;
 };
-#endif
 
 template <class Topics>
 concept has_handles = requires(Topics& t, const std::string& name) { t.topic(name); };
@@ -166,9 +161,7 @@ void register_topics() {
 }
 
 [[maybe_unused]] const bool registered = [] {
-#if BENCH_BUS
   register_topics<message_bus>();
-#endif
   register_topics<bare_calls>();
   register_topics<locked_map>();
   return true;

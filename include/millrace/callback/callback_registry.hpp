@@ -173,7 +173,7 @@ class basic_callback_registry<R(Args...), Traits> {
       const subscribe_options& how = self.how_;
       std::shared_ptr<const void> alive;
       if (how.lifetime) {
-        alive = how.lifetime->lock();
+        alive = how.lifetime.lock();
         if (alive == nullptr) return self.disconnect();
       }
       if (how.filter && !how.filter(static_cast<detail::passed_argument<Args>>(args)...)) return;

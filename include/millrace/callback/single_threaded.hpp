@@ -127,7 +127,7 @@ class basic_callback_registry<R(Args...), single_threaded> {
     void call(detail::passed_argument<Args>... args) override {
       std::shared_ptr<const void> alive;
       if (how_.lifetime) {
-        alive = how_.lifetime->lock();
+        alive = how_.lifetime.lock();
         if (alive == nullptr) return this->disconnect();
       }
       if (how_.filter && !how_.filter(static_cast<detail::passed_argument<Args>>(args)...)) return;

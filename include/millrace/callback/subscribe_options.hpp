@@ -2,8 +2,8 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <type_traits>
+#include <utility>
 
 #include <millrace/callback/erased_function.hpp>
 
@@ -18,6 +18,29 @@ using passed_argument =
 
 }  // namespace detail
 
+/// What a callback must not outlive: nothing, or what some shared_ptr owns.
+///
+/// Threads     any; it never changes.
+class tracked_object {
+ public:
+  tracked_object() noexcept = default;
+  /// An empty one has expired.
+  template <class T>
+  tracked_object(std::weak_ptr<T> object) noexcept : object_(std::move(object)), is_tracked_(true) {}
+  template <class T>
+  tracked_object(const std::shared_ptr<T>& object) noexcept : object_(object), is_tracked_(true) {}
+
+  /// Whether there is something that may expire.
+  explicit operator bool() const noexcept { return is_tracked_; }
+  bool expired() const noexcept { return is_tracked_ && object_.expired(); }
+  /// Holds it. Null: it has expired.
+  std::shared_ptr<const void> lock() const noexcept { return object_.lock(); }
+
+ private:
+  std::weak_ptr<const void> object_;
+  bool is_tracked_ = false;
+};
+
 template <class Signature>
 struct subscribe_options;
 
@@ -30,7 +53,7 @@ struct subscribe_options<void(Args...)> {
   /// The callback is called where this says true. A one_shot waits for that.
   erased_function<bool(detail::passed_argument<Args>...)> filter{};
   /// Held while the callback runs; once it has expired, the callback is disconnected instead of called.
-  std::optional<std::weak_ptr<const void>> lifetime{};
+  tracked_object lifetime{};
 };
 
 }  // namespace millrace

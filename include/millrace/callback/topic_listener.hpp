@@ -22,7 +22,7 @@ struct topic_subscribe_options {
   /// The callback is called where this says true. A one_shot waits for that.
   erased_function<bool(const T&)> filter{};
   /// Held while the callback runs; once it has expired, the callback is disconnected instead of called.
-  std::optional<std::weak_ptr<const void>> lifetime{};
+  tracked_object lifetime{};
   const void* owner = nullptr;  ///< for disconnect_all(owner); it is compared, and never followed
 };
 
@@ -84,7 +84,7 @@ class topic_callback final : public topic_listener<T> {
     const topic_subscribe_options<T>& how = held_->how;
     std::shared_ptr<const void> alive;
     if (how.lifetime) {
-      alive = how.lifetime->lock();
+      alive = how.lifetime.lock();
       if (alive == nullptr) return this->disconnect();
     }
     if (how.filter && !how.filter(message)) return;

@@ -147,13 +147,11 @@ class topic_state final : public any_topic {
   const std::shared_ptr<topic_commons>& commons() const noexcept { return commons_; }
 
  private:
-  /// Not inlined: g++ 12 would warn of what an empty optional holds.
-  MILLRACE_NOINLINE static typename topic_registry<T>::subscribe_options plain(
-      topic_subscribe_options<T>&& how) {
+  static typename topic_registry<T>::subscribe_options plain(topic_subscribe_options<T>&& how) {
     typename topic_registry<T>::subscribe_options to;
     to.priority = how.priority;
     to.one_shot = how.one_shot;
-    if (how.lifetime) to.lifetime.emplace(std::move(*how.lifetime));
+    to.lifetime = std::move(how.lifetime);
     if (how.filter) {
       to.filter = [filter = std::move(how.filter)](const T& message, const retained_pointer<T>*) {
         return filter(message);
