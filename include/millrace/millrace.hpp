@@ -5,6 +5,7 @@
 
 #include <millrace/callback/callback_registry.hpp>
 #include <millrace/callback/message_bus.hpp>
+#include <millrace/callback/next.hpp>
 #include <millrace/callback/on_message.hpp>
 #include <millrace/callback/single_threaded.hpp>
 #include <millrace/callback/subscription.hpp>

@@ -38,6 +38,8 @@ template class timer_driver<traits>;
 template class waiter_list<traits>;
 template class thread_waiter<waiter<traits>, traits>;
 template class decision<traits>;
+template class next_waiters<traits>;
+template class next_step<traits, copy_of_all<std::string>, std::string>;
 template class trampoline<traits>;
 
 using core = bounded_core<std::string, traits>;

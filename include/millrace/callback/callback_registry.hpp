@@ -10,10 +10,13 @@
 #include <millrace/callback/callback_errors.hpp>
 #include <millrace/callback/listener.hpp>
 #include <millrace/callback/listener_list.hpp>
+#include <millrace/callback/next_waiters.hpp>
 #include <millrace/callback/subscribe_options.hpp>
 #include <millrace/callback/subscription.hpp>
 #include <millrace/detail/atomic.hpp>
 #include <millrace/detail/macros.hpp>
+#include <millrace/wait/waiter.hpp>
+#include <millrace/wait/work_item.hpp>
 
 namespace millrace {
 
@@ -127,7 +130,12 @@ class basic_callback_registry<R(Args...), Traits> {
       : state_(::new(Traits::allocate(sizeof(state), alignof(state))) state(std::move(o))) {}
   basic_callback_registry(const basic_callback_registry&) = delete;
   basic_callback_registry& operator=(const basic_callback_registry&) = delete;
-  ~basic_callback_registry() { state_->close(); }
+  ~basic_callback_registry() {
+    work_list waited;
+    state_->waiters().close(waited);
+    state_->close();
+    while (!waited.empty()) wake_later(waited.pop_front());
+  }
 
   /// From now on f(args...) is called by each publication, on the publishing thread, as long as the subscription
   /// lives; by several threads at the same time where they publish. What f returns is dropped.
@@ -149,17 +157,36 @@ class basic_callback_registry<R(Args...), Traits> {
   MILLRACE_NOINLINE void publish(detail::passed_argument<Args>... args) const {
     detail::thrown_errors errors;
     const state* const all = state_;
-    all->emit([&](typename listener::call_type how, listener& to) noexcept {
-      try {
-        reinterpret_cast<call_type>(how)(to, args...);
-      } catch (...) {
-        errors.caught(all->options);
-      }
-    });
+    all->emit([&](auto& waiters) noexcept { serve(waiters, args...); },
+              [&](typename listener::call_type how, listener& to) noexcept {
+                try {
+                  reinterpret_cast<call_type>(how)(to, args...);
+                } catch (...) {
+                  errors.caught(all->options);
+                }
+              });
     errors.rethrow();
   }
 
  private:
+  friend detail::next_access;
+  detail::next_waiters<Traits>& waiters() const noexcept { return state_->waiters(); }
+
+  MILLRACE_NOINLINE static void serve(detail::next_waiters<Traits>& all,
+                                      detail::passed_argument<Args>... args) noexcept {
+    work_list taken;
+    all.take_all(taken);
+    while (!taken.empty()) {
+      work_item& w = taken.pop_front();
+      auto& to = *static_cast<detail::next_slot<Args...>*>(static_cast<detail::waiter<Traits>&>(w).place);
+      to.deliver(to, args...);
+      wake_later(w);
+    }
+  }
+  static void wake_later(work_item& w) noexcept {
+    detail::emitters<Traits>::wake_later(static_cast<detail::waiter<Traits>&>(w));
+  }
+
   /// The listener of one that is asked first whether it wants to be called.
   template <class F>
   class choosy final : public holder<F, choosy<F>> {

@@ -7,6 +7,7 @@
 
 #include <millrace/callback/emitter.hpp>
 #include <millrace/callback/listener.hpp>
+#include <millrace/callback/next_waiters.hpp>
 #include <millrace/detail/cache_line.hpp>
 #include <millrace/detail/macros.hpp>
 #include <millrace/detail/spin_lock.hpp>
@@ -108,12 +109,19 @@ class listener_list : public retired {
   listener_list(const listener_list&) = delete;
   listener_list& operator=(const listener_list&) = delete;
 
-  /// Calls call(how, listener) for each, as listener::call() says. It does not throw. The list may be closed, and
-  /// gone when this returns.
-  template <class Call>
-  MILLRACE_ALWAYS_INLINE void emit(Call call) const {
-    if (array_.load(std::memory_order_relaxed) == nullptr) return;  // relaxed: nobody was ever connected
+  /// Calls serve(waiters()) where somebody waits, then call(how, listener) for each listener, as listener::call()
+  /// says. They do not throw. The list may be closed, and gone when this returns.
+  template <class Serve, class Call>
+  MILLRACE_ALWAYS_INLINE void emit(Serve serve, Call call) const {
+    const bool is_empty =
+        array_.load(std::memory_order_relaxed) == nullptr;  // relaxed: nobody ever connected
+    const bool is_awaited = waiters_.exist();
+    if (is_empty && !is_awaited) return;
     emission<Traits> here;
+    if (is_awaited) [[unlikely]] {
+      serve(waiters_);
+      if (is_empty) return;
+    }
     if ((readers_.load(std::memory_order_relaxed) & here.bit()) == 0) [[unlikely]] {  // relaxed: our own bit
       add_reader(here.bit());
     }
@@ -140,6 +148,8 @@ class listener_list : public retired {
     if (last->call() != how) [[unlikely]]
       last->finished();
   }
+
+  next_waiters<Traits>& waiters() const noexcept { return waiters_; }
 
   /// Adds a listener, for the emissions that begin from now on. Errors: std::bad_alloc, with nothing done.
   void append(node& l) {
@@ -353,9 +363,10 @@ class listener_list : public retired {
 
   alignas(cache_line) typename Traits::template atomic<array*> array_{nullptr};
   mutable typename Traits::template atomic<thread_bits> readers_{0};  // whose emissions have ever been here
-  alignas(cache_line) mutable spin_lock<Traits> lock_;                // guards the rest, and writing those
-  bool is_tidied_ = false;                                            // somebody is at it
-  int least_ = 0;                                                     // the priority of the last cell
+  mutable next_waiters<Traits> waiters_;
+  alignas(cache_line) mutable spin_lock<Traits> lock_;  // guards the rest, and writing those
+  bool is_tidied_ = false;                              // somebody is at it
+  int least_ = 0;                                       // the priority of the last cell
   std::size_t live_ = 0;
   std::size_t attached_ = 1;
   retired_batch open_;

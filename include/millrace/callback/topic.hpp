@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <millrace/callback/callback_errors.hpp>
+#include <millrace/callback/next_waiters.hpp>
 #include <millrace/callback/subscription.hpp>
 #include <millrace/callback/topic_listener.hpp>
 #include <millrace/callback/topic_state.hpp>
@@ -86,7 +87,10 @@ class topic {
 
  private:
   friend message_bus;
+  friend detail::next_access;
   explicit topic(std::shared_ptr<state> of) noexcept : state_(std::move(of)) {}
+
+  auto& waiters() const noexcept { return detail::next_access::waiters(state_->registry()); }
 
   std::shared_ptr<state> state_;
 };
