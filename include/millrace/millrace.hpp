@@ -8,6 +8,7 @@
 #include <millrace/callback/next.hpp>
 #include <millrace/callback/on_message.hpp>
 #include <millrace/callback/single_threaded.hpp>
+#include <millrace/callback/subscribe_on.hpp>
 #include <millrace/callback/subscription.hpp>
 #include <millrace/callback/topic.hpp>
 #include <millrace/callback/topic_pattern.hpp>

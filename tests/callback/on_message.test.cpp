@@ -191,6 +191,35 @@ TEST_CASE("a callback may disconnect, wait for, or destroy its own subscription"
   CHECK(q.size_approx() == 2);
 }
 
+TEST_CASE("a callback is destroyed once no call of it can come, be it the owner of its subscription") {
+  millrace::run_loop loop;
+  bounded_queue<int> q(8);
+  struct owner {
+    subscription s;
+  };
+  auto it = std::make_shared<owner>();
+  const std::weak_ptr<owner> watch = it;
+  subscription& s = it->s;
+  s = on_message(q, loop, [it](int) {}, {.concurrency = 3});
+  it.reset();
+  run_posted(loop);
+  CHECK_FALSE(watch.expired());
+  SECTION("disconnected while it waits") {
+    s.disconnect();
+  }
+  SECTION("disconnected while it runs") {
+    CHECK(q.try_push(1) == op_status::ok);
+    s.disconnect();
+    CHECK_FALSE(watch.expired());
+    run_posted(loop);
+  }
+  SECTION("the queue is closed") {
+    q.close();
+    run_posted(loop);
+  }
+  CHECK(watch.expired());
+}
+
 TEST_CASE("a subscription may outlive its queue") {
   millrace::run_loop loop;
   int calls = 0;

@@ -39,6 +39,7 @@ template class waiter_list<traits>;
 template class thread_waiter<waiter<traits>, traits>;
 template class decision<traits>;
 template class next_waiters<traits>;
+template class queued_delivery<void (*)(std::string), std::string>;
 template class next_step<traits, copy_of_all<std::string>, std::string>;
 template class trampoline<traits>;
 

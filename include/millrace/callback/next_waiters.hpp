@@ -37,10 +37,10 @@ class next_waiters {
     list_.push_back(w);
     look();
   }
+  /// For who has won it, or while nothing completes it: nobody else takes it off the list meanwhile.
   bool withdraw(waiter<Traits>& w) noexcept {
     if (!w.is_listed()) return false;
     const lock_guard guard(lock_);
-    if (!w.is_listed()) return false;
     list_.remove(w);
     look();
     return true;

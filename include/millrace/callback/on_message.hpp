@@ -39,7 +39,7 @@ class message_subscription final : public subscription_state {
   // An agent parks, and is withdrawn, under its lock: disconnect() finds it either parked or bound to
   // see stopping_, which it has set before it takes that lock; so the flag needs no order. A waker may post
   // the agent while that lock is still held by the parking thread, so a run begins by passing through the
-  // lock. The agents hold this together; the last one closes it and lets go.
+  // lock. The agents hold this together; the last one closes it, destroys the callback, and lets go.
   //
   // E1  agent end -> last    all that the agents did, to who closes it.
 
@@ -49,7 +49,7 @@ class message_subscription final : public subscription_state {
   message_subscription(Queue& queue, executor_ref home, F callback, std::size_t concurrency)
       : queue_(queue),
         home_(home),
-        callback_(std::move(callback)),
+        callback_(std::in_place, std::move(callback)),
         concurrency_(concurrency),
         agents_(new agent[concurrency]) {}
 
@@ -66,6 +66,7 @@ class message_subscription final : public subscription_state {
   }
 
   void disconnect() noexcept override {
+    this->retain();                                    // the callback may own the subscription
     stopping_.store(true, std::memory_order_relaxed);  // relaxed: the agents' locks carry it
     for (std::size_t i = 0; i < concurrency_; ++i) {
       agent& a = agents_[i];
@@ -77,6 +78,7 @@ class message_subscription final : public subscription_state {
       }
       if (withdrawn) end();
     }
+    this->release();  // *this may be gone from here on
   }
 
   void wait() noexcept override {
@@ -128,7 +130,7 @@ class message_subscription final : public subscription_state {
       auto message = a.step->take_result();
       if (!message) break;
       const inside here(*this);
-      callback_(*std::move(message));
+      (*callback_)(*std::move(message));
     }
     end();
   }
@@ -137,12 +139,13 @@ class message_subscription final : public subscription_state {
   void end() noexcept {
     if (left_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // E1 publish, E1 observe
     this->close();
+    callback_.reset();
     this->release();
   }
 
   Queue& queue_;
   const executor_ref home_;
-  F callback_;
+  std::optional<F> callback_;
   const std::size_t concurrency_;
   const std::unique_ptr<agent[]> agents_;
   traits::atomic<std::size_t> left_{0};
@@ -161,7 +164,8 @@ class message_subscription final : public subscription_state {
 /// Complexity  as pop, and no allocation for a message. After 64 messages in a row the executor's
 ///             other work has its turn.
 /// Lifetime    the executor outlives the subscription. The queue is destroyed when no callback runs and
-///             no disconnect() is in progress; the subscription may go later.
+///             no disconnect() is in progress; the subscription may go later. f is destroyed once no call of it
+///             can come any more.
 template <class Queue, executor E, class F>
   requires std::invocable<F&, typename Queue::value_type&&>
 subscription on_message(Queue& queue, E& home, F f, on_message_options options = {}) {

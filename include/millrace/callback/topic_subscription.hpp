@@ -14,8 +14,8 @@
 
 namespace millrace::detail {
 
-/// One subscription that stands for several: of one callback to several topics. Who derives from it has the
-/// callable.
+/// One subscription that stands for several: of one callback to several topics, or to publishers and to a queue of
+/// what they publish. Who derives from it has the callable.
 ///
 /// Threads     any.
 /// Progress    a spin lock for a few instructions; disconnect() is linear in the topics.
