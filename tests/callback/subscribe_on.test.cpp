@@ -166,6 +166,23 @@ TEST_CASE("what is queued at a disconnection is missed, and destroyed at once") 
   CHECK(message.use_count() == 1);
 }
 
+TEST_CASE("who is told that it is closed finds all counted that was missed") {
+  callback_registry<void(const std::shared_ptr<int>&)> r;
+  millrace::run_loop loop;
+  std::optional<std::uint64_t> missed_when_closed;
+  auto s = subscribe_on(r, loop, [](const std::shared_ptr<int>&) {});
+  s.closed().start([&](op_status) { missed_when_closed = s.missed(); });
+  for (int n = 0; n < 3; ++n) {
+    r.publish(std::shared_ptr<int>(new int(n), [&](const int* gone) {
+      delete gone;
+      for (int i = 0; i < 2; ++i) run_posted(loop);  // the executor is quick
+    }));
+  }
+  s.disconnect();
+  for (int i = 0; i < 2; ++i) run_posted(loop);
+  CHECK(missed_when_closed == 3u);
+}
+
 TEST_CASE("what is queued when the registry is destroyed is still given to the callback; then it is closed") {
   auto r = std::make_optional<registry>();
   millrace::run_loop loop;
@@ -430,6 +447,37 @@ TEST_CASE("every message is given to the callback, or missed, while others publi
   }
   CHECK(wrong == 0);
   CHECK(late == 0);
+}
+
+TEST_CASE(
+    "a lifetime that expires closes the subscription, even while it is being made; all is counted then") {
+  millrace::thread_pool pool(2);
+  millrace::topic<int> t("t", {.retain = true});
+  t.publish(0);
+  std::size_t wrong = 0;
+  for (std::size_t round = 0; round < support::effort(1000, 10); ++round) {
+    auto owner = std::make_shared<int>(0);
+    const std::size_t lasts = round % 3;
+    std::atomic<std::uint64_t> queued{0};
+    std::atomic<std::uint64_t> calls{0};
+    if (lasts == 0) owner.reset();
+    auto s = subscribe_on(t, pool, [&](int) { calls.fetch_add(1); },
+                          {.capacity = 4,
+                           .filter =
+                               [&](int) {
+                                 queued.fetch_add(1);
+                                 return true;
+                               },
+                           .lifetime = std::weak_ptr<int>(owner)});
+    for (std::size_t n = 0; n < lasts * 8; ++n) {
+      t.publish(1);
+      if (n == 3) owner.reset();
+    }
+    if (lasts != 0) t.publish(2);  // so that it finds out
+    wrong += s.closed().wait() != op_status::ok;
+    wrong += s.missed() + calls.load() != queued.load();
+  }
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("a registry goes while what it published is being given to callbacks") {

@@ -32,8 +32,9 @@ class basic_callback_registry {
 /// Threads     any thread may call anything, from inside a callback too; it is destroyed when nobody else uses it.
 /// Progress    publish() takes no lock, and writes no word that two publishers share: the more threads
 ///             publish, the more is published. It is wait-free but for the callbacks; the first time that a
-///             thread publishes, and the first that it does so inside so many callbacks, allocates. Subscribing
-///             and disconnecting take a spin lock for a few instructions. No user code runs under it.
+///             thread publishes, and the first that it does so inside so many callbacks, allocates. Where somebody
+///             waits for it (see next), it takes a spin lock for a few instructions. Subscribing and disconnecting
+///             take one, too. No user code runs under it.
 /// Ordering    callbacks of higher priority come first, else those that were subscribed earlier. One that is
 ///             disconnected during a publication is not called later in it; one that is subscribed
 ///             during it is called from the next one on. What precedes subscribe() happens-before the calls;
@@ -45,8 +46,8 @@ class basic_callback_registry {
 /// Complexity  publish(): linear; no allocation. subscribe() and disconnect(): constant, amortised; but linear for a
 ///             priority that is higher than that of others. One allocation for a callback: about 120 bytes beside
 ///             itself.
-/// Lifetime    the destructor disconnects all. It may run inside a callback of this registry. Subscriptions may
-///             outlive it. A callback is destroyed as soon as somebody has waited for its
+/// Lifetime    the destructor disconnects all, and ends the waits for what is published next. It may run inside a
+///             callback of this registry. Subscriptions may outlive it. A callback is destroyed as soon as somebody has waited for its
 ///             end (~subscription, disconnect_and_wait(), closed()), or with the registry; otherwise when 64
 ///             others, or as many as are connected, were disconnected too.
 template <class R, class... Args, class Traits>
