@@ -86,16 +86,19 @@ class basic_callback_registry<R(Args...), Traits> {
     }
 
    protected:
-    holder(state& list, F&& f, int priority) : listener(list, erased(), priority), f_(std::move(f)) {}
+    holder(state& list, F&& f, int priority)
+        : listener(list, erased(&Self::call), priority), f_(std::move(f)) {}
     ~holder() override {
       if (!this->is_dropped()) drop();
     }
 
-    static typename listener::call_type erased() noexcept {
-      constexpr call_type call = &Self::call;
-      return reinterpret_cast<typename listener::call_type>(call);
+    static typename listener::call_type erased(call_type how) noexcept {
+      return reinterpret_cast<typename listener::call_type>(how);
     }
-    typename listener::call_type callable() const noexcept override { return erased(); }
+    static void skip(listener&, detail::passed_argument<Args>...) {}
+    typename listener::call_type callable(bool is_blocked) const noexcept override {
+      return erased(is_blocked ? &skip : &Self::call);
+    }
     void drop() noexcept override { f_.~F(); }
     void destroy() noexcept override {
       auto* const self = static_cast<Self*>(this);
