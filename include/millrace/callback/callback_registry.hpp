@@ -136,12 +136,12 @@ class basic_callback_registry<R(Args...), Traits> {
   /// lives; by several threads at the same time where they publish. What f returns is dropped.
   template <class F>
     requires std::invocable<F&, detail::passed_argument<Args>...>
-  [[nodiscard]] basic_subscription<Traits> subscribe(F f) {
+  basic_subscription<Traits> subscribe(F f) {
     return add(plain<F>::make(*state_, std::move(f), 0));
   }
   template <class F>
     requires std::invocable<F&, detail::passed_argument<Args>...>
-  [[nodiscard]] basic_subscription<Traits> subscribe(F f, subscribe_options how) {
+  basic_subscription<Traits> subscribe(F f, subscribe_options how) {
     if (!how.one_shot && !how.filter && !how.lifetime) {
       return add(plain<F>::make(*state_, std::move(f), how.priority));
     }
