@@ -303,3 +303,13 @@ TEST_CASE("disconnecting in mid-traffic loses no message") {
   }
   CHECK(wrong == 0);
 }
+
+TEST_CASE("a consumer of a queue cannot be blocked") {
+  millrace::run_loop loop;
+  bounded_queue<int> q(1);
+  subscription s = on_message(q, loop, [](int) {});
+  CHECK_FALSE(s.block());
+  CHECK_FALSE(s.unblock());
+  s.disconnect();
+  run_posted(loop);
+}

@@ -59,7 +59,7 @@ class local_listener : public subscription_state {
 
  private:
   void end() noexcept {
-    if (std::exchange(is_dropped_, true)) return;
+    is_dropped_ = true;
     {
       const inside here(*this);  // the callable may own the subscription
       drop();
