@@ -391,6 +391,53 @@ TEST_CASE("closed() completes when the callback is disconnected and has returned
   CHECK(tasks.join().wait() == op_status::ok);
 }
 
+TEST_CASE("who waits for closed() runs after the coroutine that published, not inside its publication") {
+  registry r;
+  millrace::run_loop loop;
+  millrace::scope tasks;
+  std::string order;
+  subscription s;
+  s = r.subscribe([&](int) {
+    s.disconnect();
+    s.closed().start([&](op_status) { order += 's'; });
+    order += 'c';
+  });
+  subscription after = r.subscribe([&](int) { order += 'd'; });
+  auto publishes = [&]() -> millrace::task<> {
+    r.publish(0);
+    order += 'p';
+    co_return;
+  };
+  tasks.spawn(loop, publishes());
+  tasks.join().start([&](op_status) { loop.finish(); });
+  loop.run();
+  CHECK(order == "cdps");
+}
+
+TEST_CASE("a callable that throws when it is moved is not subscribed") {
+  struct throws_at_third {
+    throws_at_third() = default;
+    throws_at_third(throws_at_third&& other) : moves(other.moves + 1) {
+      if (moves == 3) throw std::runtime_error("moved too often");
+    }
+    void operator()(int) { FAIL("it was never subscribed"); }
+    int moves = 0;
+  };
+  registry r;
+  int thrown = 0;
+  for (int moves = 0; moves < 3; ++moves) {
+    throws_at_third f;
+    f.moves = moves;
+    try {
+      subscription s = r.subscribe(std::move(f));
+    } catch (const std::runtime_error&) {
+      ++thrown;
+    }
+  }
+  CHECK(thrown >= 2);  // once it is passed, and once it is kept
+  r.publish(0);
+}
+
 TEST_CASE("publishing allocates nothing, and what was disconnected does not pile up") {
   if (!support::counts_allocations) return;
   registry r;

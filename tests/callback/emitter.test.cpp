@@ -90,6 +90,7 @@ TEST_CASE("threads that come and go use the same emitters again, those that emit
   struct emits_late {
     ~emits_late() {
       emission<default_traits> outer;
+      emission<default_traits> middle;
       emission<default_traits> inner;
     }
   };

@@ -236,6 +236,19 @@ TEST_CASE("all of one owner are disconnected, wherever they were subscribed") {
   }
 }
 
+TEST_CASE("a topic's disconnect_all leaves the owner's other topics alone") {
+  message_bus bus;
+  const auto a = bus.topic<int>("a");
+  const auto b = bus.topic<int>("b");
+  std::string order;
+  const subscription sa = a.subscribe([&](int) { order += 'a'; }, {.owner = &order});
+  const subscription sb = b.subscribe([&](int) { order += 'b'; }, {.owner = &order});
+  CHECK(a.disconnect_all(&order));
+  a.publish(1);
+  b.publish(1);
+  CHECK(order == "b");
+}
+
 TEST_CASE("disconnect_all waits for a callback on another thread") {
   message_bus bus;
   const auto a = bus.topic<int>("a/b");

@@ -5,20 +5,27 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <optional>
+#include <span>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include <millrace/queue/bounded_queue.hpp>
 #include <millrace/queue/make_channel.hpp>
+#include <millrace/task/resume_on.hpp>
 #include <millrace/task/run_loop.hpp>
+#include <millrace/task/task.hpp>
 #include <millrace/task/thread_pool.hpp>
 #include <millrace/wait/operation.hpp>
 #include <millrace/wait/waiter.hpp>
 
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
+#include "support/effort.hpp"
 
 namespace {
 
@@ -331,4 +338,172 @@ TEST_CASE("disconnecting in mid-traffic loses no message") {
     wrong += rejected != 0;
   }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("a callback that takes a span is given all that is there, up to a batch") {
+  millrace::run_loop loop;
+  bounded_queue<std::unique_ptr<int>> q(16);
+  std::vector<std::size_t> sizes;
+  std::vector<int> seen;
+  sizes.reserve(16);
+  seen.reserve(16);
+  auto s = on_message(q, loop,
+                      [&](std::span<std::unique_ptr<int>> some) {
+                        sizes.push_back(some.size());
+                        for (std::unique_ptr<int>& one : some) seen.push_back(*std::move(one));
+                      },
+                      {.batch = 4});
+  for (int n = 0; n < 10; ++n) CHECK(q.try_push(std::make_unique<int>(n)) == op_status::ok);
+  run_posted(loop);
+  CHECK(sizes == std::vector<std::size_t>{4, 4, 2});
+  CHECK(q.try_push(std::make_unique<int>(10)) == op_status::ok);  // to one that waits
+  run_posted(loop);
+  CHECK(sizes.back() == 1);
+  auto last = std::make_unique<int>(11);
+  const std::size_t before = support::allocations();
+  q.try_push(std::move(last));
+  run_posted(loop);
+  CHECK(support::allocations() == before);
+  std::vector<int> all(12);
+  std::iota(all.begin(), all.end(), 0);
+  CHECK(seen == all);
+  CHECK(s.disconnect_and_wait());
+}
+
+TEST_CASE("batches of one, and of none") {
+  millrace::run_loop loop;
+  bounded_queue<int> q(4);
+  std::vector<std::size_t> sizes;
+  const auto f = [&](std::span<int> some) { sizes.push_back(some.size()); };
+  CHECK_THROWS_AS(on_message(q, loop, f, {.batch = 0}), std::invalid_argument);
+  auto s = on_message(q, loop, f, {.batch = 1});
+  CHECK(q.try_push(1) == op_status::ok);
+  CHECK(q.try_push(2) == op_status::ok);
+  run_posted(loop);
+  CHECK(sizes == std::vector<std::size_t>{1, 1});
+}
+
+TEST_CASE("a callback may be a coroutine, which is awaited before the next message") {
+  millrace::run_loop loop;
+  bounded_queue<int> q(8);
+  bounded_queue<int> answers(1);
+  std::string order;
+  auto s = on_message(q, loop, [&](int n) -> millrace::task<> {
+    order += static_cast<char>('0' + n);
+    auto answer = co_await answers.pop();
+    order += answer ? static_cast<char>('a' + *answer) : '-';
+  });
+  for (int n = 0; n < 3; ++n) CHECK(q.try_push(int{n}) == op_status::ok);
+  run_posted(loop);
+  CHECK(order == "0");
+  CHECK(answers.try_push(0) == op_status::ok);
+  run_posted(loop);
+  CHECK(order == "0a1");
+  SECTION("disconnected, it goes on, and takes no further message") {
+    bool closed = false;
+    s.closed().start([&](op_status) { closed = true; });
+    s.disconnect();
+    run_posted(loop);
+    CHECK(order == "0a1");
+    CHECK_FALSE(closed);
+    CHECK(answers.try_push(1) == op_status::ok);
+    run_posted(loop);
+    CHECK(order == "0a1b");
+    run_posted(loop);  // who waits for closed() was posted meanwhile
+    CHECK(closed);
+    CHECK(*q.try_pop() == 2);
+  }
+  SECTION("it ends with its queue") {
+    q.close();
+    answers.close();
+    run_posted(loop);
+    CHECK(order == "0a1-2-");
+    CHECK(s.disconnect_and_wait());
+  }
+}
+
+TEST_CASE("a coroutine that is called back runs as often at the same time as is allowed, on any thread") {
+  const int messages = static_cast<int>(support::effort(2000, 20));
+  bounded_queue<int> q(16);
+  std::atomic<int> inside{0};
+  std::atomic<int> most{0};
+  std::atomic<int> calls{0};
+  std::atomic<long> sum{0};
+  millrace::thread_pool pool(2);
+  {
+    auto s = on_message(q, pool,
+                        [&](int n) -> millrace::task<> {
+                          const int now = inside.fetch_add(1) + 1;
+                          int seen = most.load();
+                          while (seen < now && !most.compare_exchange_weak(seen, now)) {
+                          }
+                          co_await millrace::resume_on(pool);
+                          sum += n;
+                          ++calls;
+                          inside.fetch_sub(1);
+                        },
+                        {.concurrency = 3});
+    long pushed = 0;
+    for (int n = 0; n < messages; ++n) {
+      pushed += n;
+      if (!q.push(int{n}).wait()) break;
+    }
+    q.close();
+    CHECK(s.closed().wait() == op_status::ok);
+    CHECK(sum == pushed);
+  }
+  CHECK(calls == messages);
+  CHECK(most <= 3);
+}
+
+TEST_CASE("a coroutine may destroy the subscription that calls it") {
+  millrace::run_loop loop;
+  bounded_queue<int> q(8);
+  std::optional<subscription> s;
+  std::string order;
+  s = on_message(q, loop, [&](int n) -> millrace::task<> {
+    order += static_cast<char>('0' + n);
+    CHECK_FALSE(s->disconnect_and_wait());
+    s.reset();
+    order += 'x';
+    co_return;
+  });
+  for (int n = 0; n < 3; ++n) CHECK(q.try_push(int{n}) == op_status::ok);
+  run_posted(loop);
+  CHECK(order == "0x");
+  CHECK(*q.try_pop() == 1);
+}
+
+TEST_CASE("disconnecting coroutines in mid-traffic loses no message") {
+  millrace::thread_pool pool(2);
+  std::size_t wrong = 0;
+  for (std::size_t round = 0; round < support::effort(200, 20); ++round) {
+    bounded_queue<int> q(4);
+    std::atomic<int> called{0};
+    int pushed = 0;
+    {
+      auto s = on_message(q, pool,
+                          [&](int) -> millrace::task<> {
+                            ++called;
+                            co_return;
+                          },
+                          {.concurrency = 2});
+      for (int n = 0; n < 8; ++n) pushed += q.try_push(int{n}) == op_status::ok;
+      s.disconnect_and_wait();
+    }
+    int left = 0;
+    while (q.try_pop()) ++left;
+    wrong += pushed != called + left;
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("a consumer of a queue cannot be blocked") {
+  millrace::run_loop loop;
+  bounded_queue<int> q(1);
+  subscription s = on_message(q, loop, [](int) {});
+  CHECK_FALSE(s.block());
+  CHECK_FALSE(s.unblock());
+  s.disconnect();
+  run_posted(loop);
 }

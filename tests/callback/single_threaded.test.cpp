@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -100,6 +101,68 @@ TEST_CASE("single-threaded: the registry may go inside its callback, subscriptio
   CHECK(watch.expired());
   CHECK(a.disconnect_and_wait());
   CHECK(b.closed().wait() == op_status::ok);
+}
+
+TEST_CASE("single-threaded: the last callback may destroy the registry around a publication inside it") {
+  auto r = std::make_optional<registry>();
+  std::string order;
+  subscription a = r->subscribe([&](int n) {
+    order += static_cast<char>('0' + n);
+    if (n != 0) return r->publish(n - 1);
+    r.reset();
+  });
+  r->publish(2);
+  CHECK(order == "210");
+  CHECK(a.closed().wait() == op_status::ok);
+}
+
+TEST_CASE("single-threaded: a filter may disconnect, and a callable that goes does not wait for itself") {
+  registry r;
+  subscription s;
+  SECTION("a filter") {
+    s = r.subscribe([](int) { FAIL("it was disconnected"); }, {.filter = [&](int) {
+                      s.disconnect();
+                      return true;
+                    }});
+    r.publish(0);
+    CHECK(s.closed().wait() == op_status::ok);
+  }
+  SECTION("a callable") {
+    struct asks {
+      subscription* of;
+      bool* waited;
+      asks(subscription& s, bool& w) : of(&s), waited(&w) {}
+      asks(asks&& other) noexcept : of(std::exchange(other.of, nullptr)), waited(other.waited) {}
+      ~asks() {
+        if (of != nullptr) *waited = of->disconnect_and_wait();
+      }
+      void operator()(int) {}
+    };
+    bool waited = true;
+    s = r.subscribe(asks(s, waited));
+    s.disconnect();
+    CHECK_FALSE(waited);
+  }
+}
+
+TEST_CASE("single-threaded: subscribe does nothing where memory is short") {
+  if (!support::counts_allocations) return;
+  registry r;
+  int calls = 0;
+  std::vector<subscription> all;
+  all.reserve(20);
+  for (int i = 0; i < 20; ++i) {
+    for (std::size_t k = 0;; ++k) {
+      try {
+        const support::failing_allocations failing(k);
+        all.push_back(r.subscribe([&](int) { ++calls; }));
+        break;
+      } catch (const std::bad_alloc&) {
+      }
+    }
+  }
+  r.publish(0);
+  CHECK(calls == 20);
 }
 
 TEST_CASE("single-threaded: exceptions keep nobody from being called") {

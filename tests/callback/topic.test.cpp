@@ -174,6 +174,23 @@ TEST_CASE("a retained message counts for one_shot, filter and lifetime") {
   }
 }
 
+TEST_CASE("a callback that is disconnected at the retained message is given no more") {
+  const topic<int> t("t", {.retain = true});
+  t.publish(1);
+  const int owner = 0;
+  std::vector<int> seen;
+  topic<int>::subscribe_options how;
+  how.owner = &owner;
+  const auto s = t.subscribe(
+      [&](int n) {
+        seen.push_back(n);
+        t.publish(n + 1);
+        CHECK_FALSE(t.disconnect_all(&owner));
+      },
+      std::move(how));
+  CHECK(seen == std::vector<int>{1});
+}
+
 TEST_CASE("what is published while the retained message is given comes after it") {
   const topic<int> t("t", {.retain = true});
   t.publish(1);

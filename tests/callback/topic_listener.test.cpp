@@ -94,6 +94,17 @@ TEST_CASE("options hold for all registries together") {
     for (int n = 0; n < 5; ++n) b.publish(n, nullptr);
     CHECK(seen == std::vector<int>{2});
   }
+  SECTION("a one_shot is called once, although its filter publishes") {
+    how.one_shot = true;
+    bool is_first = true;
+    how.filter = [&](const int& n) {
+      if (std::exchange(is_first, false)) a.publish(n + 1, nullptr);
+      return true;
+    };
+    const auto s = subscribe({&a, &b}, see, std::move(how));
+    a.publish(1, nullptr);
+    CHECK(seen == std::vector<int>{2});
+  }
   SECTION("a lifetime that has expired disconnects") {
     auto alive = std::make_shared<int>(0);
     how.lifetime = alive;
@@ -120,6 +131,24 @@ TEST_CASE("options hold for all registries together") {
     b.publish(3, nullptr);
     CHECK(seen == std::vector<int>{3});
   }
+}
+
+TEST_CASE("a listener that is disconnected is not attached any more") {
+  registry a;
+  int calls = 0;
+  const auto f = [&](int) { ++calls; };
+  using call = std::remove_const_t<decltype(f)>;
+  auto* const l = new millrace::detail::topic_callback<int, call>(call(f), {});
+  subscription s(l);
+  {
+    const auto first = l->first_part();
+    s.disconnect();
+    l->attach(a, nullptr);
+    l->begin_bus_part();
+    a.publish(1, nullptr);
+  }
+  CHECK(calls == 0);
+  CHECK(s.closed().wait() == millrace::op_status::ok);
 }
 
 TEST_CASE("a gate keeps messages back that were retained") {

@@ -62,6 +62,18 @@ template class outcome<std::string&>;
 template class shared_work_list<traits>;
 template class task_promise<std::string>;
 
+template class basic_subscription_state<traits>;
+template class closed_step<traits>;
+template class emitters<traits>;
+template class emission<traits>;
+template class listener<traits>;
+template class listener_array<traits>;
+template class listener_list<traits>;
+template class topic_listener<std::string>;
+template class topic_state<std::string>;
+template class retained_value<std::string>;
+template class retained_gate<std::string>;
+
 }  // namespace detail
 
 template class mpmc_ring<std::string>;
@@ -75,6 +87,11 @@ template class pop_result<std::string>;
 template class push_result<std::string>;
 template class producer<std::string>;
 template class consumer<std::string>;
+
+template class basic_subscription<default_traits>;
+template class basic_callback_registry<void(const std::string&, int), default_traits>;
+template class basic_callback_registry<void(const std::string&, int), single_threaded>;
+template class topic<std::string>;
 
 template class basic_stop_source<default_traits>;
 template class basic_stop_token<default_traits>;

@@ -36,7 +36,8 @@ class bare_listener final : public millrace::detail::listener<millrace::default_
 
  private:
   static void nothing() {}
-  call_type callable() const noexcept override { return &nothing; }
+  static void skip() {}
+  call_type callable(bool is_blocked) const noexcept override { return is_blocked ? &skip : &nothing; }
   void drop() noexcept override { ++*drops_; }
 
   int* drops_;

@@ -349,7 +349,7 @@ struct basic_model_traits {
   }
 
   static detail::thread_context& this_thread_inlined() noexcept { return this_thread(); }
-  static bool at_thread_exit(void (*)(void*) noexcept, void*) noexcept { return true; }
+  static void at_thread_exit(void (*)(void*) noexcept, void*) noexcept {}
   template <class T>
   static T& global() noexcept {
     return *box<T>();  // the scenario's

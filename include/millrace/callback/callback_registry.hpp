@@ -90,16 +90,19 @@ class basic_callback_registry<R(Args...), Traits> {
     }
 
    protected:
-    holder(state& list, F&& f, int priority) : listener(list, erased(), priority), f_(std::move(f)) {}
+    holder(state& list, F&& f, int priority)
+        : listener(list, erased(&Self::call), priority), f_(std::move(f)) {}
     ~holder() override {
       if (!this->is_dropped()) drop();
     }
 
-    static typename listener::call_type erased() noexcept {
-      constexpr call_type call = &Self::call;
-      return reinterpret_cast<typename listener::call_type>(call);
+    static typename listener::call_type erased(call_type how) noexcept {
+      return reinterpret_cast<typename listener::call_type>(how);
     }
-    typename listener::call_type callable() const noexcept override { return erased(); }
+    static void skip(listener&, detail::passed_argument<Args>...) {}
+    typename listener::call_type callable(bool is_blocked) const noexcept override {
+      return erased(is_blocked ? &skip : &Self::call);
+    }
     void drop() noexcept override { f_.~F(); }
     void destroy() noexcept override {
       auto* const self = static_cast<Self*>(this);
@@ -142,12 +145,12 @@ class basic_callback_registry<R(Args...), Traits> {
   /// lives; by several threads at the same time where they publish. What f returns is dropped.
   template <class F>
     requires std::invocable<F&, detail::passed_argument<Args>...>
-  [[nodiscard]] basic_subscription<Traits> subscribe(F f) {
+  basic_subscription<Traits> subscribe(F f) {
     return add(plain<F>::make(*state_, std::move(f), 0));
   }
   template <class F>
     requires std::invocable<F&, detail::passed_argument<Args>...>
-  [[nodiscard]] basic_subscription<Traits> subscribe(F f, subscribe_options how) {
+  basic_subscription<Traits> subscribe(F f, subscribe_options how) {
     if (!how.one_shot && !how.filter && !how.lifetime) {
       return add(plain<F>::make(*state_, std::move(f), how.priority));
     }

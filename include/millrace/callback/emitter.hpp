@@ -220,8 +220,10 @@ class emitters {
       at->bit_ = at->number_ < shared_bit ? thread_bits{1} << at->number_ : thread_bits{1} << shared_bit;
       context.emitter = at;
     }
-    if (context.is_ending || (outer == nullptr && !Traits::at_thread_exit(&leave, &context))) {
+    if (context.is_ending) {
       at->is_to_finish_ = at->is_transient_ = true;
+    } else if (outer == nullptr) {
+      Traits::at_thread_exit(&leave, &context);
     }
     return *at;
   }

@@ -80,8 +80,8 @@ class listener : public basic_subscription_state<Traits>, public retired {
   void wait() noexcept override { this->block(); }
 
   bool set_blocked(bool blocked) noexcept override {
-    call_type found = blocked ? callable() : &skip;
-    const call_type wanted = blocked ? &skip : callable();
+    call_type found = callable(!blocked);
+    const call_type wanted = callable(blocked);
     return call_.compare_exchange_strong(found, wanted, std::memory_order_relaxed,  // relaxed: as call()
                                          std::memory_order_relaxed) ||              // relaxed: as call()
            found == wanted;
@@ -119,7 +119,8 @@ class listener : public basic_subscription_state<Traits>, public retired {
   }
 
  protected:
-  virtual call_type callable() const noexcept = 0;
+  /// How it is called; where it is blocked: what takes the same arguments and does nothing.
+  virtual call_type callable(bool is_blocked) const noexcept = 0;
   /// Destroys the callable.
   virtual void drop() noexcept = 0;
   /// In the destructor of who derives from it: whether drop() was called.
@@ -136,8 +137,6 @@ class listener : public basic_subscription_state<Traits>, public retired {
     list_->detach(*this);  // the list may be gone from here on
     if (this->has_waited()) seek();
   }
-
-  static void skip() {}
 
   bool may_park() noexcept override {
     return call_.load(std::memory_order_seq_cst) != nullptr ||  // F1 observe

@@ -85,14 +85,14 @@ class message_bus {
   /// none; or to all topics of type T that match the pattern. Where f throws at a retained message, see topic.
   template <class T, class F>
     requires std::invocable<F&, const T&>
-  [[nodiscard]] subscription subscribe(std::string_view pattern, F f) {
+  subscription subscribe(std::string_view pattern, F f) {
     const topic_pattern wanted(pattern);
     if (wanted.is_exact()) return topic<T>(pattern).subscribe(std::move(f));
     return subscribe_to_all<T>(wanted, std::move(f), topic_subscribe_options<T>());
   }
   template <class T, class F>
     requires std::invocable<F&, const T&>
-  [[nodiscard]] subscription subscribe(std::string_view pattern, F f, topic_subscribe_options<T> how) {
+  subscription subscribe(std::string_view pattern, F f, topic_subscribe_options<T> how) {
     const topic_pattern wanted(pattern);
     if (wanted.is_exact()) return topic<T>(pattern).subscribe(std::move(f), std::move(how));
     return subscribe_to_all<T>(wanted, std::move(f), std::move(how));

@@ -59,7 +59,7 @@ class local_listener : public subscription_state {
 
  private:
   void end() noexcept {
-    if (std::exchange(is_dropped_, true)) return;
+    is_dropped_ = true;
     {
       const inside here(*this);  // the callable may own the subscription
       drop();
@@ -235,13 +235,13 @@ class basic_callback_registry<R(Args...), single_threaded> {
 
   template <class F>
     requires std::invocable<F&, detail::passed_argument<Args>...>
-  [[nodiscard]] subscription subscribe(F f) {
+  subscription subscribe(F f) {
     return add(std::make_unique<holder<F>>(std::move(f), 0));
   }
   /// One of higher priority than others, subscribed inside a callback, takes its place after the publication.
   template <class F>
     requires std::invocable<F&, detail::passed_argument<Args>...>
-  [[nodiscard]] subscription subscribe(F f, subscribe_options how) {
+  subscription subscribe(F f, subscribe_options how) {
     if (!how.one_shot && !how.filter && !how.lifetime) {
       return add(std::make_unique<holder<F>>(std::move(f), how.priority));
     }

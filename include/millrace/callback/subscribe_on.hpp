@@ -24,6 +24,7 @@
 #include <millrace/detail/atomic.hpp>
 #include <millrace/queue/bounded_queue.hpp>
 #include <millrace/queue/queue_options.hpp>
+#include <millrace/task/awaitable.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/op_status.hpp>
 #include <millrace/wait/operation.hpp>
@@ -265,6 +266,10 @@ struct queued_subscriber {
         std::invocable<F&, std::decay_t<Args>...>,
         "millrace: a callback on an executor is given copies that are its own: it takes const T&, T&& "
         "or T, not T&");
+    static_assert(
+        !awaitable<std::invoke_result_t<F&, std::decay_t<Args>...>>,
+        "millrace: nobody awaits what a callback on an executor returns: where it is a coroutine, push what "
+        "is published to a queue, and consume that with on_message");
     auto* const delivery = new queued_delivery<F, Args...>(std::move(f), std::move(how));
     queued_subscription s(delivery);
     delivery->begin(home, std::move(attach));
@@ -295,7 +300,7 @@ struct queued_subscriber {
 /// Lifetime    the executor outlives the subscription. Where the registry is destroyed, f is still called with what is
 ///             queued, and then the subscription is closed. What is queued at disconnect() is missed.
 /// Use instead subscribe() where f is shorter than a copy and a queue, and may run on the publisher's thread;
-///             on_message where others consume the same queue.
+///             on_message where others consume the same queue, or f is a coroutine.
 template <class R, class... Args, executor E, class F>
 [[nodiscard]] queued_subscription subscribe_on(basic_callback_registry<R(Args...), default_traits>& of,
                                                E& home, F f, subscribe_on_options<void(Args...)> how = {}) {

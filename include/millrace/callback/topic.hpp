@@ -67,13 +67,13 @@ class topic {
   /// lives; by several threads at the same time where they publish. What f returns is dropped.
   template <class F>
     requires std::invocable<F&, const T&>
-  [[nodiscard]] subscription subscribe(F f) const {
+  subscription subscribe(F f) const {
     const std::shared_ptr<state> held = state_;  // f may destroy this handle, where it is called at once
     return held->subscribe(std::move(f));
   }
   template <class F>
     requires std::invocable<F&, const T&>
-  [[nodiscard]] subscription subscribe(F f, subscribe_options how) const {
+  subscription subscribe(F f, subscribe_options how) const {
     const std::shared_ptr<state> held = state_;  // as above
     return held->subscribe(std::move(f), std::move(how));
   }

@@ -17,6 +17,25 @@ namespace millrace {
 /// Complexity  linear in the text. Allocates only where it throws.
 /// Lifetime    refers to its text, which outlives it.
 class topic_pattern {
+  // These come first: clang evaluates at compile time only what it has already seen.
+  static constexpr std::string_view first_level(std::string_view text) noexcept {
+    return text.substr(0, text.find('/'));
+  }
+  static constexpr bool has_wildcard(std::string_view text) noexcept {
+    return text.find_first_of("*#") != std::string_view::npos;
+  }
+
+  template <class Visit>
+  static constexpr void for_each_level(std::string_view text, Visit visit) {
+    for (;;) {
+      const std::string_view level = first_level(text);
+      const bool is_last = level.size() == text.size();
+      visit(level, is_last);
+      if (is_last) return;
+      text.remove_prefix(level.size() + 1);
+    }
+  }
+
  public:
   constexpr explicit topic_pattern(std::string_view text) : text_(text) {
     for_each_level(text, [&](std::string_view level, bool is_last) {
@@ -61,24 +80,6 @@ class topic_pattern {
   }
 
  private:
-  static constexpr std::string_view first_level(std::string_view text) noexcept {
-    return text.substr(0, text.find('/'));
-  }
-  static constexpr bool has_wildcard(std::string_view text) noexcept {
-    return text.find_first_of("*#") != std::string_view::npos;
-  }
-
-  template <class Visit>
-  static constexpr void for_each_level(std::string_view text, Visit visit) {
-    for (;;) {
-      const std::string_view level = first_level(text);
-      const bool is_last = level.size() == text.size();
-      visit(level, is_last);
-      if (is_last) return;
-      text.remove_prefix(level.size() + 1);
-    }
-  }
-
   [[noreturn]] static void refuse(std::string_view text, const char* why) {
     throw std::invalid_argument("millrace: \"" + std::string(text) + "\" is no topic " + why);
   }

@@ -80,9 +80,10 @@ class topic_subscription : public subscription_state {
   }
   /// One that disconnect() ends, or end_bus_part().
   void begin_bus_part() noexcept {
-    part bus = another_part();
     const lock_guard guard(lock_);
-    if (!is_disconnected_ && bus) has_bus_part_ = std::exchange(bus.of_, nullptr) != nullptr;
+    if (is_disconnected_) return;
+    ++parts_;
+    has_bus_part_ = true;
   }
   void end_bus_part() noexcept {
     bool had = false;

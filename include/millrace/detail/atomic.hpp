@@ -48,8 +48,8 @@ struct default_traits {
   static detail::thread_context& this_thread_inlined() noexcept {
     return detail::this_thread_context_inlined();
   }
-  static bool at_thread_exit(void (*leave)(void*) noexcept, void* what) noexcept {
-    return detail::at_thread_exit(leave, what);
+  static void at_thread_exit(void (*leave)(void*) noexcept, void* what) noexcept {
+    detail::at_thread_exit(leave, what);
   }
 
   /// The one T of the program. It is never destroyed.

@@ -32,9 +32,8 @@ MILLRACE_ALWAYS_INLINE thread_context& this_thread_context_inlined() noexcept {
   return the_thread_context;
 }
 
-/// Calls leave(what) when the calling thread ends: one such call for each thread. False: it is ending already,
-/// and nothing will be called.
-MILLRACE_NOINLINE inline bool at_thread_exit(void (*leave)(void*) noexcept, void* what) noexcept {
+/// Calls leave(what) when the calling thread ends: one such call for each thread, which is not ending yet.
+MILLRACE_NOINLINE inline void at_thread_exit(void (*leave)(void*) noexcept, void* what) noexcept {
   struct last_call {
     void (*leave)(void*) noexcept = nullptr;
     void* what = nullptr;
@@ -43,11 +42,9 @@ MILLRACE_NOINLINE inline bool at_thread_exit(void (*leave)(void*) noexcept, void
       leave(what);
     }
   };
-  if (the_thread_context.is_ending) return false;
   static thread_local last_call at_exit;
   at_exit.leave = leave;
   at_exit.what = what;
-  return true;
 }
 
 }  // namespace millrace::detail
