@@ -15,6 +15,7 @@
 
 #include <millrace/task/run_loop.hpp>
 #include <millrace/task/thread_pool.hpp>
+#include <millrace/wait/work_item.hpp>
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
@@ -251,6 +252,7 @@ TEST_CASE("a filter is asked by the publisher, a lifetime is held by the executo
   millrace::run_loop loop;
   std::vector<int> seen;
   std::string order;
+  subscription plain = r.subscribe([&](int) { order += 'p'; });
   auto owner = std::make_shared<int>(0);
   auto s = subscribe_on(r, loop, [&](int n) { seen.push_back(n); },
                         {.priority = 1,
@@ -260,7 +262,6 @@ TEST_CASE("a filter is asked by the publisher, a lifetime is held by the executo
                                return n % 2 == 0;
                              },
                          .lifetime = owner});
-  subscription plain = r.subscribe([&](int) { order += 'p'; });
   for (int n = 0; n < 4; ++n) r.publish(n);
   CHECK(order == "fpfpfpfp");
   run_posted(loop);
@@ -478,6 +479,25 @@ TEST_CASE(
     wrong += s.missed() + calls.load() != queued.load();
   }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("a callback that is disconnected before its subscription is complete is asked for nothing more") {
+  // Another thread has run what was posted when post() returns.
+  struct hasty_executor {
+    void post(millrace::work_item& item) noexcept {
+      std::thread([&] { item.run(&item); }).join();
+    }
+  } hasty;
+  millrace::topic<int> t("t", {.retain = true});
+  t.publish(0);
+  int asked = 0;
+  auto s = subscribe_on(t, hasty, [](int) {},
+                        {.filter = [&](int) { return ++asked != 0; }, .lifetime = std::weak_ptr<int>()});
+  CHECK(asked == 1);
+  CHECK(s.missed() == 1);
+  t.publish(1);
+  CHECK(asked == 1);
+  CHECK(s.disconnect_and_wait());
 }
 
 TEST_CASE("a registry goes while what it published is being given to callbacks") {

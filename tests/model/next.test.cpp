@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// Waits for the next publication under every schedule: publications, a stop, another branch of a select, the end
-// of the registry. One of them ends each wait, once; who is given a message finds it whole, and none twice; and
-// what was destroyed is touched no more.
+// Waits for the next publication under every schedule: publications, a stop, another branch of a select, the
+// end of the registry. One of them ends each wait, once; who is given a message finds it whole, and none
+// twice; and what was destroyed is touched no more.
 
 #include <support/model.hpp>
 

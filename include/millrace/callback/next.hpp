@@ -112,18 +112,18 @@ auto make_next(next_waiters<Traits>& at) noexcept {
 
 }  // namespace detail
 
-/// Operation -> pop_result<published_message<Args...>>: waits for the next publication, and takes a copy of its
-/// argument; of several, or none, a std::tuple. One that is published while nobody waits is gone: between the
-/// end of one next() and the start of another, too. All that wait get the same publication.
+/// Operation -> pop_result<published_message<Args...>>: waits for the next publication, and takes a copy of
+/// its argument; of several, or none, a std::tuple. One that is published while nobody waits is gone: between
+/// the end of one next() and the start of another, too. All that wait get the same publication.
 ///
 /// Threads     any thread may wait; the publisher copies.
-/// Progress    waits until something is published; a spin lock for a few instructions. publish() takes it too,
-///             where somebody waits.
-/// Ordering    who waits is served before the callbacks are called. What precedes publish() happens-before the
-///             return of the wait. Who begins to wait inside a callback waits for the next publication.
+/// Progress    waits until something is published; a spin lock for a few instructions. publish() takes it
+///             too, where somebody waits.
+/// Ordering    who waits is served before the callbacks are called. What precedes publish() happens-before
+///             the return of the wait. Who begins to wait inside a callback waits for the next publication.
 /// Resumption  as every operation; never inside the publication, or one around it.
-/// Errors      `closed`: the registry was destroyed. What copying throws is thrown by co_await and wait(), not by
-///             publish(); where start() was called, it ends the program.
+/// Errors      `closed`: the registry was destroyed. What copying throws is thrown by co_await and wait(),
+///             not by publish(); where start() was called, it ends the program.
 /// Complexity  publish() is linear in those that wait. Nothing allocates.
 /// Lifetime    the registry outlives the start of the operation, and may be destroyed while it waits.
 /// Use instead subscribe_on, or subscribe a callback that pushes to a queue, where no message may be missed.

@@ -25,8 +25,8 @@ class next_waiters {
   // listed under lock_ --take_all, close--> the publication, or the registry's destructor, that wakes it
   //                    --withdraw--> its owner again
   //
-  // One that a stop, a deadline or another branch has won stays listed until its winner withdraws it: take_all()
-  // passes over it, and close() waits for that.
+  // One that a stop, a deadline or another branch has won stays listed until its winner withdraws it:
+  // take_all() passes over it, and close() waits for that.
 
  public:
   /// A publication that comes after a park() sees its waiter.

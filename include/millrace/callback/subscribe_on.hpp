@@ -77,13 +77,13 @@ class queued_state : public topic_subscription {
 /// A queue between the publishers and a callback on an executor.
 template <class F, class... Args>
 class queued_delivery final : public queued_state {
-  // Two parts (see topic_subscription): what the registry calls, which pushes, and what on_message calls, which
-  // calls f. Each message that is pushed comes out once: to f, or to be missed.
+  // Two parts (see topic_subscription): what the registry calls, which pushes, and what on_message calls,
+  // which calls f. Each message that is pushed comes out once: to f, or to be missed.
   //
-  // When the registry is gone, its part closes the queue, and f is given what is left. Where this is disconnected,
-  // f is given what was taken for it before, and disconnect() drains the queue. It has a part meanwhile, so that
-  // all that was missed is counted before anybody is told that it is closed. What is pushed after that finds the
-  // queue closed.
+  // When the registry is gone, its part closes the queue, and f is given what is left. Where this is
+  // disconnected, f is given what was taken for it before, and disconnect() drains the queue. It has a part
+  // meanwhile, so that all that was missed is counted before anybody is told that it is closed. What is
+  // pushed after that finds the queue closed.
 
  public:
   using message = published_message<Args...>;
@@ -101,8 +101,8 @@ class queued_delivery final : public queued_state {
   }
   std::size_t lag() const noexcept override { return queue_.size_approx(); }
 
-  /// For who has just made it: subscribes to what attach(f, priority) subscribes f to. Where it throws, nothing
-  /// has been posted to the executor.
+  /// For who has just made it: subscribes to what attach(f, priority) subscribes f to. Where it throws,
+  /// nothing has been posted to the executor.
   template <executor E, class Attach>
   void begin(E& home, Attach attach) {
     const part first = this->first_part();
@@ -205,7 +205,8 @@ class queued_delivery final : public queued_state {
 
 }  // namespace detail
 
-/// The registration of a callback that is called on an executor: a subscription that tells how far behind it is.
+/// The registration of a callback that is called on an executor: a subscription that tells how far behind it
+/// is.
 ///
 /// Threads     as subscription; missed() and lag() by any, as long as it is not moved or destroyed.
 /// Lifetime    as subscription: the destructor disconnects, and waits.
@@ -228,21 +229,21 @@ class queued_subscription {
     return std::move(held_);
   }
 
-  /// How many messages it was not called with, and will not be: those for which there was no room, and those that
-  /// were still queued when it was disconnected. Exact once it is closed.
+  /// How many messages it was not called with, and will not be: those for which there was no room, and those
+  /// that were still queued when it was disconnected. Exact once it is closed.
   std::uint64_t missed() const noexcept { return state_ == nullptr ? 0 : state_->missed(); }
 
-  /// A snapshot: how many messages wait for the callback; the one that the executor is about to call it with is not
-  /// among them.
+  /// A snapshot: how many messages wait for the callback; the one that the executor is about to call it with
+  /// is not among them.
   std::size_t lag() const noexcept { return state_ == nullptr ? 0 : state_->lag(); }
 
   /// The callback is not called any more, but with the message that the executor may already have been
   /// given for it; what is queued is destroyed. Publishers that wait for room go on. Never blocks.
   void disconnect() noexcept { held_.disconnect(); }
-  /// As disconnect(), and neither the callback nor the filter runs after it has returned. False where it could not
-  /// wait: it was called from inside this callback, or inside any callback of a registry. Not for a thread
-  /// that runs an executor's work, unless nothing of this subscription can be queued behind it (checked in debug
-  /// builds).
+  /// As disconnect(), and neither the callback nor the filter runs after it has returned. False where it
+  /// could not wait: it was called from inside this callback, or inside any callback of a registry. Not for a
+  /// thread that runs an executor's work, unless nothing of this subscription can be queued behind it
+  /// (checked in debug builds).
   bool disconnect_and_wait() noexcept { return held_.disconnect_and_wait(); }
   /// An operation: see subscription.
   [[nodiscard]] auto closed() const noexcept { return held_.closed(); }
@@ -279,26 +280,28 @@ struct queued_subscriber {
 
 }  // namespace detail
 
-/// From now on f is called on the executor `home` with copies of what is published, in the order in which they were
-/// queued; the publisher only copies and queues them.
+/// From now on f is called on the executor `home` with copies of what is published, in the order in which
+/// they were queued; the publisher only copies and queues them.
 ///
 ///   auto s = subscribe_on(registry, pool, [](Quote q) {...}, {.capacity = 1000});
 ///   if (s.lag() > 900) ...
 ///   log(s.missed());
 ///
 /// Threads     publishers copy the arguments, and call the filter; the executor's threads call f.
-/// Progress    publish() as the push of a bounded_queue that does not wait. With overflow_policy::wait it blocks
-///             while the queue is full, and holds up the callbacks that come later, and the freeing of what
-///             is disconnected elsewhere meanwhile: for publishers that have a thread of their own. Inside a
-///             coroutine, or other work of an executor, it is an error to publish to it (checked in debug builds),
-///             and inside f itself it would wait for ever.
+/// Progress    publish() as the push of a bounded_queue that does not wait. With overflow_policy::wait it
+///             blocks while the queue is full, and holds up the callbacks that come later, and the freeing of
+///             what is disconnected elsewhere meanwhile: for publishers that have a thread of their own.
+///             Inside a coroutine, or other work of an executor, it is an error to publish to it (checked in
+///             debug builds), and inside f itself it would wait for ever.
 /// Ordering    with concurrency 1, the messages of one publisher come in their order. What precedes publish()
 ///             happens-before the call.
-/// Errors      std::invalid_argument on capacity or concurrency 0; std::bad_alloc. What the filter or a copy throws
-///             goes where the registry's error policy says, and is not counted. f must not throw: that ends the program.
+/// Errors      std::invalid_argument on capacity or concurrency 0; std::bad_alloc. What the filter or a copy
+///             throws goes where the registry's error policy says, and is not counted. f must not throw: that
+///             ends the program.
 /// Complexity  as on_message and bounded_queue: no allocation for a message.
-/// Lifetime    the executor outlives the subscription. Where the registry is destroyed, f is still called with what is
-///             queued, and then the subscription is closed. What is queued at disconnect() is missed.
+/// Lifetime    the executor outlives the subscription. Where the registry is destroyed, f is still called
+///             with what is queued, and then the subscription is closed. What is queued at disconnect() is
+///             missed.
 /// Use instead subscribe() where f is shorter than a copy and a queue, and may run on the publisher's thread;
 ///             on_message where others consume the same queue, or f is a coroutine.
 template <class R, class... Args, executor E, class F>
