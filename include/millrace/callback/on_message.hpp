@@ -214,7 +214,7 @@ class coroutine_subscription final : public subscription_state {
   // A consumer pops and awaits the callback, one message after the other. disconnect() stops the pops, not the
   // callbacks. The consumers hold this together; the last one closes it and lets go.
   //
-  // E1  consumer end -> last   all that the consumers did, to who closes it.
+  // E2  consumer end -> last   all that the consumers did, to who closes it.
 
  public:
   using traits = default_traits;
@@ -245,7 +245,7 @@ class coroutine_subscription final : public subscription_state {
   /// One consumer has ended: the subscription may be gone when it returns.
   static void ended(void* of) noexcept {
     auto& self = *static_cast<coroutine_subscription*>(of);
-    if (self.left_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // E1 publish, E1 observe
+    if (self.left_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // E2 publish, E2 observe
     self.close();
     self.release();
   }
