@@ -8,6 +8,7 @@
 #include <millrace/callback/on_message.hpp>
 #include <millrace/callback/single_threaded.hpp>
 #include <millrace/callback/subscription.hpp>
+#include <millrace/callback/tap.hpp>
 #include <millrace/callback/topic.hpp>
 #include <millrace/callback/topic_pattern.hpp>
 #include <millrace/lockfree/mpmc_ring.hpp>
