@@ -10,6 +10,7 @@
 #include <millrace/callback/single_threaded.hpp>
 #include <millrace/callback/subscribe_on.hpp>
 #include <millrace/callback/subscription.hpp>
+#include <millrace/callback/tap.hpp>
 #include <millrace/callback/topic.hpp>
 #include <millrace/callback/topic_pattern.hpp>
 #include <millrace/lockfree/mpmc_ring.hpp>

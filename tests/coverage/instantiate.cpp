@@ -62,6 +62,8 @@ template class outcome<std::string&>;
 template class shared_work_list<traits>;
 template class task_promise<std::string>;
 
+template class registry_tap<std::string>;
+template class tap_point<std::string>;
 template class basic_subscription_state<traits>;
 template class closed_step<traits>;
 template class emitters<traits>;

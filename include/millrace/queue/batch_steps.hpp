@@ -48,11 +48,14 @@ template <class Core, class Out>
 std::size_t take_some(Core& core, Out& out, std::size_t n) {
   using T = typename Core::value_type;
   std::size_t done = 0;
-  if constexpr (nothrow_sink<Out, T>) done = core.pop_run(borrowed_sink<Out>(out), n);
+  if constexpr (nothrow_sink<Out, T>) {
+    if (core.tap() == nullptr) done = core.pop_run(borrowed_sink<Out>(out), n);
+  }
   while (done < n) {
     pop_result<T> one;
     if (!core.pop_fast(one)) core.pop(one);
     if (!one) break;
+    core.observe(*one);
     write_or_lose(core, out, *std::move(one));
     ++done;
   }
@@ -69,8 +72,20 @@ class pop_some_step {
   pop_some_step(Core& core, Out out, std::size_t most) noexcept(std::is_nothrow_move_constructible_v<Out>)
       : core_(&core), most_(most), out_(std::move(out)) {}
 
-  bool attempt_fast() noexcept { return most_ == 0 || core_->pop_fast(first_); }
-  bool attempt() noexcept { return most_ == 0 || core_->pop(first_); }
+  bool attempt_fast() noexcept {
+    if (most_ != 0) {
+      if (!core_->pop_fast(first_)) return false;
+      core_->observe(*first_);
+    }
+    return true;
+  }
+  bool attempt() noexcept {
+    if (most_ != 0) {
+      if (!core_->pop(first_)) return false;
+      if (first_) core_->observe(*first_);
+    }
+    return true;
+  }
   bool park(waiter<traits>& w) noexcept {
     w.place = &first_;
     return core_->park_pop(w);

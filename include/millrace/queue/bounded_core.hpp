@@ -133,6 +133,7 @@ class bounded_core : public bounded_state<T, Traits> {
         if (popper == nullptr) continue;
         auto* const out = static_cast<pop_result<T>*>(popper->place);
         source([out](auto&&... args) noexcept { out->deliver(std::forward<decltype(args)>(args)...); });
+        this->observe(**out);
         status = op_status::ok;
         wake(*popper);  // *this may be gone from here on
         return true;

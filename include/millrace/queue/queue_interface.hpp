@@ -18,6 +18,14 @@
 
 namespace millrace::detail {
 
+/// For what stands above queues.
+struct queue_access {
+  template <class Queue>
+  static auto& tap_point_of(Queue& queue) noexcept {
+    return queue.core_;
+  }
+};
+
 /// What every queue that can be waited for offers; Core does the work. The doc comments are those of a
 /// queue with room; each queue says where it differs.
 template <class Core>
@@ -91,6 +99,7 @@ class queue_interface {
   pop_result<T> try_pop() noexcept {
     pop_result<T> result;
     if (!core_.pop_fast(result)) core_.pop(result);
+    if (result) core_.observe(*result);
     return result;
   }
 
@@ -161,6 +170,8 @@ class queue_interface {
   core core_;
 
  private:
+  friend queue_access;
+
   template <class Source>
   op_status try_push_from(const Source& source) noexcept {
     op_status status = op_status::ok;

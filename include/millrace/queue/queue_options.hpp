@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <utility>
 
+#include <millrace/queue/message_tap.hpp>
+
 namespace millrace {
 
 /// What a push does where a bounded queue is full.
@@ -28,9 +30,9 @@ struct queue_options {
 
 namespace detail {
 
-/// The part of a queue's core that knows them.
+/// The part of a queue's core that knows them, and who observes its messages.
 template <class T>
-class core_options {
+class core_options : public tap_point<T> {
  public:
   explicit core_options(const queue_options<T>& options) noexcept : options_(options) {}
 

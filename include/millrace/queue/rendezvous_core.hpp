@@ -91,6 +91,7 @@ class rendezvous_core : public core_options<T> {
     }
     auto* const out = static_cast<pop_result<T>*>(popper->place);
     source([out](auto&&... args) noexcept { out->deliver(std::forward<decltype(args)>(args)...); });
+    this->observe(**out);
     status = op_status::ok;
     wake(*popper);  // *this may be gone from here on
     return true;

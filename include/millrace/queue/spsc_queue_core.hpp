@@ -145,6 +145,7 @@ class spsc_queue_core : public core_options<T> {
       if (popper != nullptr) {
         auto* const out = static_cast<pop_result<T>*>(popper->place);
         source([out](auto&&... args) noexcept { out->deliver(std::forward<decltype(args)>(args)...); });
+        this->observe(**out);
         status = op_status::ok;
         wake(*popper);  // *this may be gone from here on
         return true;

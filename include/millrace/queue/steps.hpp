@@ -37,8 +37,16 @@ class pop_step {
 
   explicit pop_step(Core& core) noexcept : core_(&core) {}
 
-  MILLRACE_ALWAYS_INLINE bool attempt_fast() noexcept { return core_->pop_fast(result_); }
-  bool attempt() noexcept { return core_->pop(result_); }
+  MILLRACE_ALWAYS_INLINE bool attempt_fast() noexcept {
+    if (!core_->pop_fast(result_)) return false;
+    core_->observe(*result_);
+    return true;
+  }
+  bool attempt() noexcept {
+    if (!core_->pop(result_)) return false;
+    if (result_) core_->observe(*result_);
+    return true;
+  }
   bool park(waiter<traits>& w) noexcept {
     w.place = &result_;
     return core_->park_pop(w);
