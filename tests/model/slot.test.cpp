@@ -6,7 +6,10 @@
 
 #include <support/model.hpp>
 
+#include <cstring>
+#include <new>
 #include <string>
+#include <utility>
 
 #include <millrace/queue/bounded_queue.hpp>
 #include <millrace/queue/rendezvous_queue.hpp>
@@ -24,6 +27,34 @@ struct asymmetric_traits : model_traits {
 };
 struct symmetric_traits : model_traits {
   using fence = symmetric_fence;
+};
+
+/// A T whose memory is wiped, and left alone, once it is gone: who still calls what was there crashes.
+template <class T>
+class buried {
+ public:
+  template <class... Args>
+  explicit buried(Args&&... args) {
+    static_assert(sizeof(T) <= sizeof(grave));
+    next = (next + 1) % graves;
+    mine_ = ::new (static_cast<void*>(&yard[next])) T(std::forward<Args>(args)...);
+  }
+  buried(const buried&) = delete;
+  buried& operator=(const buried&) = delete;
+  ~buried() {
+    mine_->~T();
+    std::memset(static_cast<void*>(mine_), 0, sizeof(T));
+  }
+  T& operator*() { return *mine_; }
+
+ private:
+  struct grave {
+    alignas(64) unsigned char bytes[1024];
+  };
+  static constexpr unsigned graves = 4;  // more than one run of a scenario needs
+  static inline grave yard[graves];
+  static inline unsigned next = 0;
+  T* mine_;
 };
 
 /// Thread 0 is a chain; another one stops it.
@@ -83,7 +114,8 @@ struct with_chain : scenario<Derived, Threads> {
   auto wait(Operation&& op) {
     auto step = detail::operation_access::take_step(std::move(op));
     using suspension_type = detail::suspension<decltype(step), basic_stop_token<Traits>, false>;
-    detail::thread_waiter<suspension_type, Traits> w(step);
+    buried<detail::thread_waiter<suspension_type, Traits>> sleeper(step);
+    auto& w = *sleeper;
     typename suspension_type::rivals_type rivals{halt->token(), &*slot};
     if (is_timed) rivals.until = {};
     const bool must_block = w.sleep(rivals);

@@ -228,6 +228,45 @@ struct callback_destroys_source : scenario<callback_destroys_source, 2> {
   void after() { RL_ASSERT(!source && !callback); }
 };
 
+/// Two stops, each inside a fire() that has removed its node and goes on: with what the other one's owner does,
+/// who removes his node once more before he goes.
+struct crossing : scenario<crossing, 2> {
+  struct node : stop_node<traits> {
+    crossing& at;
+    unsigned index;
+    node(crossing& c, unsigned i) : at(c), index(i) {
+      this->fire = [](stop_node<traits>* self) noexcept {
+        auto& mine = *static_cast<node*>(self);
+        mine.at.fired(mine.index);
+      };
+    }
+  };
+  std::optional<basic_stop_source<traits>> sources[2];
+  std::optional<node> nodes[2];
+  int removed = 0;
+
+  void before() {
+    for (unsigned i = 0; i < 2; ++i) {
+      sources[i].emplace();
+      nodes[i].emplace(*this, i);
+      sources[i]->token().add(*nodes[i]);
+    }
+  }
+  void fired(unsigned index) {
+    sources[index]->token().remove(*nodes[index]);
+    ++removed;
+    while (removed != 2) traits::yield();
+    sources[1 - index]->token().remove(*nodes[1 - index]);
+  }
+  void thread(unsigned index) { RL_ASSERT(sources[index]->request_stop()); }
+  void after() {
+    for (unsigned i = 0; i < 2; ++i) {
+      nodes[i].reset();
+      sources[i].reset();
+    }
+  }
+};
+
 template <int Threads>
 void run(std::initializer_list<role> what, search depth) {
   const char* separator = "";
@@ -257,5 +296,6 @@ int main() {
   check<two_removers>("two remove one node", {2, 20000});
   check<source_goes>("who removed the last callback destroys the source", {3, 20000});
   check<callback_destroys_source>("a callback destroys the source", {3, 20000});
+  check<crossing>("two stops, each inside what the other one waits for", {2, 20000});
   return result();
 }
