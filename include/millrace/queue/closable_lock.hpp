@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <millrace/detail/atomic.hpp>
 #include <millrace/detail/backoff.hpp>
 
 namespace millrace::detail {
