@@ -25,7 +25,9 @@ TEST_CASE("a closable lock is closed by the unlock of who closes it, once and fo
     CHECK_FALSE(l.is_closed());
   }
   CHECK(l.is_closed());
-  { CHECK(lock::guard(l).is_closed()); }
+  {
+    CHECK(lock::guard(l).is_closed());
+  }
   CHECK(l.is_closed());
 }
 

@@ -114,6 +114,9 @@ class broadcast_core {
     return [&message](auto&& sink) noexcept { return sink(std::move(message)); };
   }
 
+  /// For the steps of a push: nothing is displaced.
+  static void lose(T&&) noexcept {}
+
   /// Where nobody waits and nobody has to.
   template <class Source>
   bool push_fast(const Source& source) noexcept {
