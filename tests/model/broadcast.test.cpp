@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// broadcast under every schedule: scripts of calls by threads that each have a subscriber of their own, judged by
-// counting (what was pushed since a subscriber came = popped + missed + left) and by order; and how sleeps end.
+// broadcast under every schedule: scripts of calls by threads that each have a subscriber of their own,
+// judged by counting (what was pushed since a subscriber came = popped + missed + left) and by order; and how
+// sleeps end.
 
 #include <model/history.hpp>
 
@@ -57,8 +58,8 @@ constexpr const char* words[] = {"push", "try_push", "push~", "pop",   "try_pop"
 enum class word { push, try_push, push_back, pop, try_pop, pop_back, missed, join, leave, close };
 
 /// Each thread that pops or leaves has a subscriber, from the beginning or from its `join` on. When all that
-/// have not ended sleep, whoever notices closes: so each script comes to its end. Nobody may sleep then who need
-/// not.
+/// have not ended sleep, whoever notices closes: so each script comes to its end. Nobody may sleep then who
+/// need not.
 template <int Threads>
 struct talk : scenario<talk<Threads>, Threads> {
   static constexpr int most = 20;  // messages

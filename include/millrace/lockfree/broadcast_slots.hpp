@@ -18,9 +18,9 @@ namespace millrace::detail {
 /// overwritten a lap later. Who writes and reads what, its owner says: each ticket is written once.
 ///
 /// Threads     any thread may write the tickets that it has claimed, and read.
-/// Progress    a read is wait-free where readers do not pin; else it is lock-free: other readers, as many as there
-///             are, may make it look again. A write waits for the write of a lap before, and, where readers pin,
-///             for those that copy the message that it overwrites.
+/// Progress    a read is wait-free where readers do not pin; else it is lock-free: other readers, as many as
+///             there are, may make it look again. A write waits for the write of a lap before, and, where
+///             readers pin, for those that copy the message that it overwrites.
 /// Lifetime    what is in the slots is destroyed with them.
 template <class T, class Traits>
 class broadcast_slots {
@@ -30,8 +30,8 @@ class broadcast_slots {
   //                                    --the last unpins-->      {t - capacity, filled, writing}
   //                                    --overwrite, publish-->   {t, filled}
   //
-  // The stamp is the last 47 bits of a ticket. On the first lap, the slot is not `filled`. Only the write of t
-  // leaves t - capacity, so it owns the slot from there until it publishes.
+  // The stamp is the last 47 bits of a ticket. On the first lap, the slot is not `filled`. Only the write of
+  // t leaves t - capacity, so it owns the slot from there until it publishes.
   //
   //   readers pin       a reader counts itself into the word while it copies, and does not where that says
   //                     `writing`; the writer waits for those that were before it.
@@ -40,7 +40,8 @@ class broadcast_slots {
   //
   // E1  publish -> read, overwrite   the message, to who copies it, and to who destroys it a lap later.
   // E2  unpin -> overwrite           that the copy is done.
-  // E3  writing -> read              the owner's claim of the next lap: who finds his message gone, knows why.
+  // E3  writing -> read              the owner's claim of the next lap: who finds his message
+  //                                  gone, knows why.
 
  public:
   using ticket = std::uint64_t;
@@ -94,7 +95,8 @@ class broadcast_slots {
     return true;
   }
 
-  /// Builds the message of that ticket: source(sink) calls sink(args...). The slots may be gone when it returns.
+  /// Builds the message of that ticket: source(sink) calls sink(args...). The slots may be gone when it
+  /// returns.
   template <class Source>
   void write(place at, const Source& source) noexcept {
     slot& here = slots_[at.index];

@@ -19,46 +19,49 @@
 
 namespace millrace {
 
-/// A ring of messages that every subscriber sees in full, each at its own pace: what is pushed is read by all who
-/// were subscribed then, and not, as in a queue, by one of them. Pushers and subscribers may be coroutines,
-/// threads and callbacks.
+/// A ring of messages that every subscriber sees in full, each at its own pace: what is pushed is read by all
+/// who were subscribed then, and not, as in a queue, by one of them. Pushers and subscribers may be
+/// coroutines, threads and callbacks.
 ///
 ///   broadcast<quote> quotes(1024, {.policy = broadcast_policy::lag});
 ///   auto mine = quotes.subscribe();
 ///   quotes.try_push(q);
 ///   while (auto q = co_await mine.pop()) use(*q);   // mine.missed(): how many came too fast
 ///
-/// The policy says what a push does where the slowest subscriber is capacity() messages behind: gate, the default,
-/// waits for him; lag overwrites the oldest message. Without subscribers, messages go nowhere.
+/// The policy says what a push does where the slowest subscriber is capacity() messages behind: gate, the
+/// default, waits for him; lag overwrites the oldest message. Without subscribers, messages go nowhere.
 ///
 /// Threads     any thread may push, subscribe and close, and subscribers come and go at any time;
 ///             construction and destruction are exclusive. For a subscriber: see there.
-/// Progress    a push holds a spin lock for a few instructions, never while user code runs: under gate, once in
-///             a while, while it looks at all subscribers. It writes its message without the lock, and
+/// Progress    a push holds a spin lock for a few instructions, never while user code runs: under gate, once
+///             in a while, while it looks at all subscribers. It writes its message without the lock, and
 ///             waits there for the push of capacity() messages before, and, under lag, for subscribers in the
 ///             middle of copying the message that it overwrites; so a thread that is stopped in there, in T's
 ///             constructors or destructor say, holds up who comes a lap later, and a writer the readers of
 ///             his message. pop takes no lock unless it parks or finds pushers that wait; under gate it is
-///             wait-free where a message is there, under lag lock-free: pushes may overtake it again and again.
-/// Ordering    linearizable; all subscribers see one order. What precedes a push happens-before the return of each
-///             pop that brings its message; under gate, a pop happens-before the push that overwrites it.
-///             Waiting pushers are served in the order in which they came, and no newcomer overtakes them.
+///             wait-free where a message is there, under lag lock-free: pushes may overtake it again and
+///             again.
+/// Ordering    linearizable; all subscribers see one order. What precedes a push happens-before the return of
+///             each pop that brings its message; under gate, a pop happens-before the push that overwrites
+///             it. Waiting pushers are served in the order in which they came, and no newcomer overtakes
+///             them.
 /// Resumption  see operation, and bounded_queue: a try_push, a pop or an unsubscribe of a plain thread
 ///             may run a woken coroutine that has no executor.
-/// Errors      the constructor throws std::invalid_argument on capacity 0, std::length_error on one that no memory
-///             has room for, std::bad_alloc. subscribe() throws std::bad_alloc, and std::length_error beyond
-///             32767 subscribers. For copies that throw see broadcast_subscriber. T's copy constructor, move
-///             constructor and destructor do not use the broadcast.
-/// Complexity  a push: constant, and the subscribers that it wakes; under gate once every so many pushes (where it
-///             finds no room, each time) the number of subscribers. A pop: a load, the copy, and a store (gate) or
-///             two locked instructions on the slot (lag). Allocates in the constructor (sizeof(T) and 8
-///             bytes for each slot) and in subscribe() (64 bytes), never for a message or a wait.
+/// Errors      the constructor throws std::invalid_argument on capacity 0, std::length_error on one that no
+///             memory has room for, std::bad_alloc. subscribe() throws std::bad_alloc, and std::length_error
+///             beyond 32767 subscribers. For copies that throw see broadcast_subscriber. T's copy
+///             constructor, move constructor and destructor do not use the broadcast.
+/// Complexity  a push: constant, and the subscribers that it wakes; under gate once every so many pushes
+///             (where it finds no room, each time) the number of subscribers. A pop: a load, the copy, and a
+///             store (gate) or two locked instructions on the slot (lag). Allocates in the constructor
+///             (sizeof(T) and 8 bytes for each slot) and in subscribe() (64 bytes), never for a message or a
+///             wait.
 /// Lifetime    the destructor closes: who waits ends `closed`. No push may be in progress, but for those
 ///             whose message, and a close that somebody has heard of. Subscribers may outlive it. A message
 ///             lives until it is overwritten, or the broadcast and all subscribers are gone, even where all
 ///             have read it.
-/// Use instead callback_registry, where who listens is called, and nothing is buffered; a queue for each reader,
-///             where each is to have a capacity of its own.
+/// Use instead callback_registry, where who listens is called, and nothing is buffered; a queue for each
+///             reader, where each is to have a capacity of its own.
 template <class T, class Traits = default_traits>
 class broadcast {
   using core = detail::broadcast_core<T, Traits>;
@@ -104,8 +107,8 @@ class broadcast {
     return operation<step>(std::in_place_type<step>, *core_, std::move(first), std::move(last));
   }
 
-  /// ok, full (gate) or closed; the argument is untouched unless ok. `full` may also mean that the pop which is to
-  /// make room is still in flight.
+  /// ok, full (gate) or closed; the argument is untouched unless ok. `full` may also mean that the pop which
+  /// is to make room is still in flight.
   op_status try_push(T&& message) noexcept { return try_push_from(core::source_of(message)); }
   op_status try_push(const T& message) noexcept(std::is_nothrow_copy_constructible_v<T>) {
     return try_emplace(message);
@@ -124,8 +127,8 @@ class broadcast {
     }
   }
 
-  /// Closes it, once and for all; true for the call that did. Waiting pushes end `closed` with their messages;
-  /// pops end `closed` once their subscriber has read all.
+  /// Closes it, once and for all; true for the call that did. Waiting pushes end `closed` with their
+  /// messages; pops end `closed` once their subscriber has read all.
   bool close() noexcept { return core_->close(nullptr); }
   /// As close(), and leaves the reason for all to see in close_reason().
   bool close(std::exception_ptr reason) noexcept { return core_->close(std::move(reason)); }

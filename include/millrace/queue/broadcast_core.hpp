@@ -42,12 +42,13 @@ class broadcast_core {
                 "millrace: each subscriber gets a copy of the message: broadcast "
                 "std::shared_ptr<const T> instead of a T that cannot be copied");
 
-  // Messages are numbered: the ticket. lock_ guards tail_, the ticket of the next push, its slot index_, and the
-  // lists.
+  // Messages are numbered: the ticket. lock_ guards tail_, the ticket of the next push, its slot index_, and
+  // the lists.
   //
-  // A push claims its ticket and takes all poppers under the lock; then, without it, it writes the message into
-  // its slot, which publishes it, and wakes them. So pushes may be in flight side by side, and a cursor stops at
-  // the first message that is not published. Nobody waits for a message or a cursor while he holds the lock.
+  // A push claims its ticket and takes all poppers under the lock; then, without it, it writes the message
+  // into its slot, which publishes it, and wakes them. So pushes may be in flight side by side, and a cursor
+  // stops at the first message that is not published. Nobody waits for a message or a cursor while he holds
+  // the lock.
   //
   //   gate  a push claims ticket t only when all cursors are past t - capacity, so readers need not pin.
   //   lag   readers pin. A cursor that is more than capacity behind the tail skips to there.
@@ -63,8 +64,8 @@ class broadcast_core {
   //
   // E1  move on -> claim      that the copies are done (gate); then by the lock to who overwrites.
   // E2  release -> the last   all that was done with the core, to who frees it.
-  // F1  cursor, pushers_wait_ -> pushers_wait_, cursors   it does not happen that a cursor moves on and then sees
-  //     no pusher, while that pusher then sees no room.
+  // F1  cursor, pushers_wait_ -> pushers_wait_, cursors   it does not happen that a cursor moves on and then
+  //     sees no pusher, while that pusher then sees no room.
 
  public:
   using value_type = T;
@@ -201,7 +202,8 @@ class broadcast_core {
     return true;
   }
 
-  /// After read(): whether pushers wait for what it may have made, room. Then serve_pushers(), which may wake.
+  /// After read(): whether pushers wait for what it may have made, room. Then serve_pushers(), which may
+  /// wake.
   bool is_room_wanted() const noexcept {
     return pushers_wait_.load(std::memory_order_seq_cst);  // F1 observe
   }
@@ -358,7 +360,8 @@ class broadcast_core {
     }
   }
 
-  /// Writes the message of a pusher that was taken. He and those whom his message wakes may then let go of it.
+  /// Writes the message of a pusher that was taken. He and those whom his message wakes may then let go of
+  /// it.
   void let_in(waiter<Traits>& pusher, place at, work_list& woken) noexcept {
     auto* const from = static_cast<push_slot<T>*>(pusher.place);
     slots_.write(at, source_of(*from->message));

@@ -31,7 +31,8 @@ struct alignas(cache_line) broadcast_cursor {
     return position.load(std::memory_order_relaxed);  // relaxed: only its owner writes it
   }
 
-  /// For its owner, under lag: where it is more than a lap behind the end, it goes on from there. Whether it was.
+  /// For its owner, under lag: where it is more than a lap behind the end, it goes on from there. Whether it
+  /// was.
   bool skip(ticket end, std::size_t capacity) noexcept {
     const ticket behind = end - where();
     if (behind <= capacity) return false;

@@ -12,8 +12,8 @@
 
 namespace millrace::detail {
 
-/// The step (see step.hpp) of a subscriber's pop. Who wakes it only says that a message is there: it copies that
-/// itself. What a copy throws, take_result() throws.
+/// The step (see step.hpp) of a subscriber's pop. Who wakes it only says that a message is there: it copies
+/// that itself. What a copy throws, take_result() throws.
 template <class Core>
 class broadcast_pop_step {
   using value_type = typename Core::value_type;

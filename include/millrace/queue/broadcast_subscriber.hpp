@@ -20,11 +20,12 @@ namespace millrace {
 template <class T, class Traits>
 class broadcast;
 
-/// One reader of a broadcast: gets a copy of each message that is pushed while it is subscribed, in the one order
-/// that all subscribers see.
+/// One reader of a broadcast: gets a copy of each message that is pushed while it is subscribed, in the one
+/// order that all subscribers see.
 ///
-/// Threads     one call at a time, as on the one consumer of spsc_queue, and a pop that waits is such a call; which
-///             thread, may change where something else orders the calls. is_closed() and close_reason(): any.
+/// Threads     one call at a time, as on the one consumer of spsc_queue, and a pop that waits is such a call;
+///             which thread, may change where something else orders the calls. is_closed() and
+///             close_reason(): any.
 /// Progress    see broadcast.
 /// Errors      what T's copy constructor throws, pop and try_pop throw. The message then stays where it is:
 ///             the next pop tries again (or misses it, where it lags). In a select, the results of
@@ -63,8 +64,9 @@ class [[nodiscard]] broadcast_subscriber {
   pop_operation pop() & noexcept {
     return pop_operation(std::in_place_type<detail::broadcast_pop_step<core>>, cursor());
   }
-  /// The subscriber would be gone before its operation.
-  void pop() && = delete;
+  // clang-format off
+  void pop() && = delete;  // millrace: keep the subscriber in a variable: it would be gone before its operation
+  // clang-format on
 
   /// A message, or `empty`, or `closed` (and all read). `empty` may also mean that the push of the next
   /// message is still in flight.
@@ -80,7 +82,8 @@ class [[nodiscard]] broadcast_subscriber {
   }
 
   /// How many messages since it subscribed were overwritten before this subscriber read them: exact, as
-  /// of now: a later pop gets none of those that it counts. What was pushed since then is popped, missed or left.
+  /// of now: a later pop gets none of those that it counts. What was pushed since then is popped, missed or
+  /// left.
   std::uint64_t missed() noexcept { return cursor().core.missed(*at_); }
   /// A snapshot: how many messages are there that it has not read.
   std::size_t size_approx() const noexcept { return cursor().core.size_approx(*at_); }
