@@ -497,6 +497,32 @@ struct outlives : with_end<outlives<Filled>, 2> {
   }
 };
 
+/// Whoever lags finds the next message that is there, also while a push overwrites the one that he looks at.
+struct finds : scenario<finds, 2> {
+  box<board> all;
+  reader one;
+
+  void before() {
+    note::alive = 0;
+    all.make(2, broadcast_options{broadcast_policy::lag});
+    one = all->subscribe();
+    for (int id = 0; id < 2; ++id) RL_ASSERT(all->try_push(note(id)) == op_status::ok);
+  }
+  void thread(unsigned index) {
+    if (index == 0) {
+      const auto m = one.try_pop();
+      RL_ASSERT(m && m->id() == static_cast<int>(one.missed()));
+    } else {
+      RL_ASSERT(all->try_push(note(2)) == op_status::ok);
+    }
+  }
+  void after() {
+    one.unsubscribe();
+    all.destroy();
+    RL_ASSERT(note::alive == 0);
+  }
+};
+
 /// A select over two subscribers takes one message, and leaves the other's to it.
 struct selects : with_end<selects, 3> {
   void before() {
@@ -579,6 +605,7 @@ int main() {
   check<stopped_push<room::end>>("push | ~broadcast | stop", {2, 5000});
   check<outlives<false>>("a subscriber outlives the broadcast", {3, 2000});
   check<outlives<true>>("a subscriber outlives the broadcast, and a message too", {3, 2000});
+  check<finds>("a subscriber that lags finds what is there", {3, 5000});
   check<selects>("a select over two subscribers", {2, 5000});
   check<select_own>("a select of a push and the pop that makes room", {3, 5000});
   pairs();

@@ -86,7 +86,7 @@ class broadcast_slots {
       return true;
     }
     while (!here.word.compare_exchange_weak(found, found + reader,
-                                            std::memory_order_acquire,     // E1 observe
+                                            std::memory_order_relaxed,     // relaxed: found before, by E1
                                             std::memory_order_acquire)) {  // E3 observe
       if (!holds(found, at.number)) return false;
     }
