@@ -65,7 +65,8 @@ class broadcast_slots {
   ~broadcast_slots() {
     for (std::size_t i = 0; i < capacity_; ++i) {
       slot& each = slots_[i];
-      if ((each.word.load(std::memory_order_acquire) & filled) != 0) each.message.destroy();  // E1 observe
+      if ((each.word.load(std::memory_order_relaxed) & filled) != 0)
+        each.message.destroy();  // relaxed: all is over
       each.~slot();
     }
     Traits::deallocate(slots_, alignof(slot));

@@ -35,11 +35,12 @@ namespace millrace {
 ///             construction and destruction are exclusive. For a subscriber: see there.
 /// Progress    a push holds a spin lock for a few instructions, never while user code runs: under gate, once
 ///             in a while, while it looks at all subscribers. It writes its message without the lock, and
-///             waits there for the push of capacity() messages before, and, under lag, for subscribers in the
-///             middle of copying the message that it overwrites; so a thread that is stopped in there, in T's
-///             constructors or destructor say, holds up who comes a lap later, and a writer the readers of
-///             his message. pop takes no lock unless it parks or finds pushers that wait; under gate it is
-///             wait-free where a message is there, under lag lock-free: pushes may overtake it again and
+///             waits there, spinning, for the push of capacity() messages before, and, under lag, for
+///             subscribers in the middle of copying the message that it overwrites. A pop whose message is
+///             being written spins, too. So a thread that is stopped in there, in T's constructors or
+///             destructor say, holds up the readers of its message and the pushes a lap later. A pop takes
+///             no lock unless it parks or finds pushers that wait, which it lets in; where a message is
+///             there, it is wait-free under gate, and lock-free under lag: pushes may overtake it again and
 ///             again.
 /// Ordering    linearizable; all subscribers see one order. What precedes a push happens-before the return of
 ///             each pop that brings its message; under gate, a pop happens-before the push that overwrites
@@ -56,8 +57,8 @@ namespace millrace {
 ///             store (gate) or two locked instructions on the slot (lag). Allocates in the constructor
 ///             (sizeof(T) and 8 bytes for each slot) and in subscribe() (64 bytes), never for a message or a
 ///             wait.
-/// Lifetime    the destructor closes: who waits ends `closed`. No push may be in progress, but for those
-///             whose message, and a close that somebody has heard of. Subscribers may outlive it. A message
+/// Lifetime    the destructor closes: who waits ends `closed`. No call may be in progress (one whose message
+///             or whose close somebody has heard of no longer is). Subscribers may outlive it. A message
 ///             lives until it is overwritten, or the broadcast and all subscribers are gone, even where all
 ///             have read it.
 /// Use instead callback_registry, where who listens is called, and nothing is buffered; a queue for each
