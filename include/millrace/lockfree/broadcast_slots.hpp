@@ -65,8 +65,8 @@ class broadcast_slots {
   ~broadcast_slots() {
     for (std::size_t i = 0; i < capacity_; ++i) {
       slot& each = slots_[i];
-      if ((each.word.load(std::memory_order_relaxed) & filled) != 0)
-        each.message.destroy();  // relaxed: all is over
+      const std::uint64_t found = each.word.load(std::memory_order_relaxed);  // relaxed: all calls are over
+      if ((found & filled) != 0) each.message.destroy();
       each.~slot();
     }
     Traits::deallocate(slots_, alignof(slot));
