@@ -18,6 +18,7 @@
 #include <millrace/lockfree/slot_layout.hpp>
 #include <millrace/lockfree/spsc_ring.hpp>
 #include <millrace/queue/bounded_queue.hpp>
+#include <millrace/queue/broadcast.hpp>
 #include <millrace/queue/consumer.hpp>
 #include <millrace/queue/make_channel.hpp>
 #include <millrace/queue/producer.hpp>

@@ -55,6 +55,11 @@ template class operation_awaiter<pop_step<core>, unmodified<traits>>;
 template struct channel<bounded_queue<std::string>>;
 template class channel_end<bounded_queue<std::string>, &channel<bounded_queue<std::string>>::producers>;
 
+template class closable_lock<traits>;
+template class broadcast_slots<std::string, traits>;
+template class broadcast_core<std::string, traits>;
+template class broadcast_pop_step<broadcast_core<std::string, traits>>;
+
 template class join_counter<traits>;
 template class join_step<scope>;
 template class outcome<std::string>;
@@ -85,6 +90,8 @@ template class segmented_queue<std::string>;
 template class operation<detail::pop_step<detail::core>>;
 template class bounded_queue<std::string>;
 template class spsc_queue<std::string>;
+template class broadcast<std::string>;
+template class broadcast_subscriber<std::string>;
 template class pop_result<std::string>;
 template class push_result<std::string>;
 template class producer<std::string>;

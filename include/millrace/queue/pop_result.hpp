@@ -63,7 +63,7 @@ class [[nodiscard]] pop_result {
 
   /// For who delivers: the message, built from args. Precondition: there was none.
   template <class... Args>
-  void deliver(Args&&... args) noexcept {
+  void deliver(Args&&... args) noexcept(std::is_nothrow_constructible_v<T, Args...>) {
     message_.construct(std::forward<Args>(args)...);
     status_ = op_status::ok;
   }
