@@ -430,10 +430,11 @@ struct stopped_pop : with_end<stopped_pop<Closes>, 3> {
 };
 
 /// A push that waits for room, which a pop makes or a subscriber that leaves; and a stop, or the end of all.
-enum class room { pop, leave, end };
+enum class room { pop, leave, end, leave_and_end };
 
 template <room How>
 struct stopped_push : with_end<stopped_push<How>, 3> {
+  static constexpr bool ends = How == room::end || How == room::leave_and_end;
   bool is_in = false;
   bool sleeps = false;
 
@@ -457,10 +458,9 @@ struct stopped_push : with_end<stopped_push<How>, 3> {
       const auto r = step.take_result();
       is_in = static_cast<bool>(r);
       RL_ASSERT(r || r.value().id() == 1);
-      RL_ASSERT(r || r.status() == op_status::cancelled ||
-                (How == room::end && r.status() == op_status::closed));
+      RL_ASSERT(r || r.status() == op_status::cancelled || (ends && r.status() == op_status::closed));
     } else if (index == 1) {
-      if (How == room::end) {
+      if (ends) {
         while (!sleeps) traits::yield();
       }
       this->halt->request_stop();
@@ -470,11 +470,15 @@ struct stopped_push : with_end<stopped_push<How>, 3> {
       this->one.unsubscribe();
     } else {
       while (!sleeps) traits::yield();
+      if (How == room::leave_and_end) {
+        this->two.unsubscribe();
+        this->one.unsubscribe();
+      }
       this->destroy();
     }
   }
   void after() {
-    RL_ASSERT(static_cast<bool>(this->two.try_pop()) == is_in);
+    if (this->two) RL_ASSERT(static_cast<bool>(this->two.try_pop()) == is_in);
     this->with_end<stopped_push, 3>::after();
   }
 };
@@ -603,6 +607,7 @@ int main() {
   check<stopped_push<room::pop>>("push | pop | stop", {2, 5000});
   check<stopped_push<room::leave>>("push | leave | stop", {2, 5000});
   check<stopped_push<room::end>>("push | ~broadcast | stop", {2, 5000});
+  check<stopped_push<room::leave_and_end>>("push | all leave, ~broadcast | stop", {2, 5000});
   check<outlives<false>>("a subscriber outlives the broadcast", {3, 2000});
   check<outlives<true>>("a subscriber outlives the broadcast, and a message too", {3, 2000});
   check<finds>("a subscriber that lags finds what is there", {3, 5000});

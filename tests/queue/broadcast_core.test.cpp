@@ -79,6 +79,7 @@ TEST_CASE("a newcomer lets in those who wait for room that nobody has given them
   CHECK_FALSE(c->push_fast(core::source_of(mine)));
   CHECK(push(*c, mine) == op_status::ok);
   CHECK(woken == std::vector<int>{3});
+  CHECK_FALSE(c->is_room_wanted());
   CHECK(from.status == op_status::ok);
   CHECK(read(*at) == 3);
   CHECK(read(*at) == 4);
