@@ -86,8 +86,9 @@ class broadcast_slots {
       copy(std::as_const(here.message).get());
       return true;
     }
+    // The load has observed E1 already; but g++ 12 warns where a success is weaker than a failure.
     while (!here.word.compare_exchange_weak(found, found + reader,
-                                            std::memory_order_relaxed,     // relaxed: found before, by E1
+                                            std::memory_order_acquire,     // E1 observe
                                             std::memory_order_acquire)) {  // E3 observe
       if (!holds(found, at.number)) return false;
     }
