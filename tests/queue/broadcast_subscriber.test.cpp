@@ -90,6 +90,7 @@ TEST_CASE("why a broadcast was closed, its subscribers hear") {
   broadcast<int> b(1);
   auto s = b.subscribe();
   CHECK_FALSE(s.is_closed());
+  CHECK(b.close_reason() == nullptr);
   CHECK(b.close(std::make_exception_ptr(std::runtime_error("why"))));
   CHECK_FALSE(b.close());
   CHECK_THROWS_WITH(std::rethrow_exception(s.close_reason()), "why");
