@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -38,42 +39,57 @@ struct callback_registry_options {
 
 namespace detail {
 
-/// The exceptions of one publication, under the options of its registry.
+/// The exceptions of one publication, under the options of its registry. It ends with rethrow().
 ///
-/// Complexity  nothing, unless a callback throws.
+/// Complexity  a byte to set and to look at, unless a callback throws.
 class thrown_errors {
  public:
+  thrown_errors() noexcept {}
+  thrown_errors(const thrown_errors&) = delete;
+  thrown_errors& operator=(const thrown_errors&) = delete;
+  ~thrown_errors() {}
+
   /// In a handler.
   MILLRACE_NOINLINE void caught(const callback_registry_options& options) noexcept {
     if (options.sink) return options.sink(std::current_exception());
-    if (!first_) {
-      first_ = std::current_exception();
+    if (!exist_) {
+      ::new (static_cast<void*>(&all_)) record{std::current_exception(), {}};
+      exist_ = true;
     } else if (options.errors == callback_errors::collect) {
       try {
-        others_.push_back(std::current_exception());
+        all_.others.push_back(std::current_exception());
       } catch (...) {
-        has_lost_ = true;
+        all_.has_lost = true;
       }
     }
-    collects_ = options.errors == callback_errors::collect;
+    all_.collects = options.errors == callback_errors::collect;
   }
 
   void rethrow() {
-    if (first_) [[unlikely]]
+    if (exist_) [[unlikely]]
       rethrow_all();
   }
 
  private:
+  struct record {
+    std::exception_ptr first;
+    std::vector<std::exception_ptr> others;
+    bool collects = false;
+    bool has_lost = false;  // for want of memory
+  };
+
   [[noreturn]] MILLRACE_NOINLINE void rethrow_all() {
-    if (!collects_ || has_lost_) std::rethrow_exception(std::move(first_));
-    others_.insert(others_.begin(), std::move(first_));
-    throw callbacks_failed(std::move(others_));
+    record mine = std::move(all_);
+    all_.~record();
+    if (!mine.collects || mine.has_lost) std::rethrow_exception(std::move(mine.first));
+    mine.others.insert(mine.others.begin(), std::move(mine.first));
+    throw callbacks_failed(std::move(mine.others));
   }
 
-  std::exception_ptr first_;
-  std::vector<std::exception_ptr> others_;
-  bool collects_ = false;
-  bool has_lost_ = false;  // for want of memory
+  bool exist_ = false;
+  union {
+    record all_;  // if they exist
+  };
 };
 
 }  // namespace detail
