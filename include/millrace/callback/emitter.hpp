@@ -323,16 +323,17 @@ class emission {
   using node = emitter<Traits>;
 
  public:
-  MILLRACE_ALWAYS_INLINE emission() : all_(emitters<Traits>::all()), at_(mine(all_)) {
-    at_.pinned_.store(all_.now(), std::memory_order_release);  // E2 publish: of the emissions before
-    Traits::fence::light();                                    // F1 publish, F1 observe
+  MILLRACE_ALWAYS_INLINE emission() : at_(mine()) {
+    at_.pinned_.store(emitters<Traits>::all().now(),
+                      std::memory_order_release);  // E2 publish: of the emissions before
+    Traits::fence::light();                        // F1 publish, F1 observe
   }
   emission(const emission&) = delete;
   emission& operator=(const emission&) = delete;
   MILLRACE_ALWAYS_INLINE ~emission() {
     at_.pinned_.store(0, std::memory_order_release);  // E2 publish
     if (at_.is_to_finish_) [[unlikely]]
-      finish();
+      finish(at_);
   }
 
   /// Of the thread.
@@ -345,22 +346,22 @@ class emission {
   }
 
  private:
-  MILLRACE_ALWAYS_INLINE static node& mine(emitters<Traits>& all) {
+  MILLRACE_ALWAYS_INLINE static node& mine() {
     node* const at = static_cast<node*>(Traits::this_thread_inlined().emitter);
-    return at != nullptr && !emitters<Traits>::is_pinned(*at) ? *at : all.find();
+    return at != nullptr && !emitters<Traits>::is_pinned(*at) ? *at : emitters<Traits>::all().find();
   }
 
-  MILLRACE_NOINLINE void finish() noexcept {
-    const bool leaves_orphans = std::exchange(at_.leaves_orphans_, false);
-    at_.is_to_finish_ = false;
+  // Takes no `this`: so that the emission stays in registers.
+  MILLRACE_NOINLINE static void finish(node& at) noexcept {
+    const bool leaves_orphans = std::exchange(at.leaves_orphans_, false);
+    at.is_to_finish_ = false;
     work_list late;
-    while (!at_.late_.empty()) late.push_back(at_.late_.pop_front());
-    if (at_.is_transient_) emitters<Traits>::give_up(at_);
-    if (leaves_orphans) all_.collect();
+    while (!at.late_.empty()) late.push_back(at.late_.pop_front());
+    if (at.is_transient_) emitters<Traits>::give_up(at);
+    if (leaves_orphans) emitters<Traits>::all().collect();
     wake_all<Traits>(late, [](auto&) {});
   }
 
-  emitters<Traits>& all_;
   node& at_;
 };
 
