@@ -50,7 +50,7 @@ class listener : public basic_subscription_state<Traits>, public retired {
       : list_(&list), priority_(priority), call_(how) {
     this->discard = [](retired* self) noexcept {
       auto* const l = static_cast<listener*>(self);
-      if (l->starts_to_end([] { return true; })) l->end();
+      if (!l->is_only_holder() && l->starts_to_end([] { return true; })) l->end();
       l->release();
     };
   }

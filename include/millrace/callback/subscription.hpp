@@ -83,10 +83,15 @@ class basic_subscription_state {
     holders_.fetch_add(1, std::memory_order_relaxed);  // relaxed: who retains it holds it
   }
   void release() noexcept {
-    if (holders_.load(std::memory_order_acquire) == 1 ||          // E1 observe
+    if (is_only_holder() ||
         holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) {  // E1 publish, E1 observe
       destroy();
     }
+  }
+
+  /// For a holder: whether there is no other, nor ever will be.
+  bool is_only_holder() const noexcept {
+    return holders_.load(std::memory_order_acquire) == 1;  // E1 observe
   }
 
   /// Whether the calling thread is inside a callback of this subscription.
