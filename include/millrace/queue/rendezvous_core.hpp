@@ -8,6 +8,7 @@
 #include <millrace/detail/atomic.hpp>
 #include <millrace/detail/backoff.hpp>
 #include <millrace/detail/macros.hpp>
+#include <millrace/queue/closable_lock.hpp>
 #include <millrace/queue/pop_result.hpp>
 #include <millrace/queue/queue_options.hpp>
 #include <millrace/queue/queue_stats.hpp>
@@ -25,17 +26,13 @@ namespace millrace::detail {
 /// Progress    a spin lock for a few instructions.
 template <class T, class Traits>
 class rendezvous_core : public core_options<T> {
-  // word_ = {locked, closed}: a spin lock, whose last unlock by close() says `closed`: who hears that may
-  // destroy the queue. It guards the rest.
+  // close()'s unlock says `closed`: who hears that may destroy the queue.
   //
-  // A push that finds a popper, or a pop that finds a pusher,
-  // takes it under the lock, and moves the message after the unlock; else it may be listed. So only one of
-  // the lists ever holds waiters that can be served, but for two that belong to one contest: a select
-  // does not serve itself.
+  // A push that finds a popper, or a pop that finds a pusher, takes it under the lock, and moves the message
+  // after the unlock; else it may be listed. So only one of the lists ever holds waiters that can be served,
+  // but for two that belong to one contest: a select does not serve itself.
   //
   // Who may destroy what, and when: as in bounded_core.
-  //
-  // E1  unlock -> lock   the lists and reason_; and to who sees `closed`.
 
  public:
   using value_type = T;
@@ -49,12 +46,10 @@ class rendezvous_core : public core_options<T> {
   }
 
   std::size_t size_approx() const noexcept { return 0; }
-  bool is_closed() const noexcept {
-    return (word_.load(std::memory_order_acquire) & closed) != 0;  // E1 observe
-  }
+  bool is_closed() const noexcept { return lock_.is_closed(); }
   std::exception_ptr close_reason() const noexcept { return is_closed() ? reason_ : std::exception_ptr{}; }
   bool sees_room() noexcept {
-    const guard here(*this);
+    const guard here(lock_);
     return !poppers_.empty();
   }
 
@@ -78,7 +73,7 @@ class rendezvous_core : public core_options<T> {
   MILLRACE_NOINLINE bool push(const Source& source, op_status& status, Displaced&&) noexcept {
     waiter<Traits>* popper = nullptr;
     {
-      const guard here(*this);
+      const guard here(lock_);
       if (here.is_closed()) {
         status = op_status::closed;
         return true;
@@ -102,7 +97,7 @@ class rendezvous_core : public core_options<T> {
   MILLRACE_NOINLINE bool pop(pop_result<T>& out) noexcept {
     waiter<Traits>* pusher = nullptr;
     {
-      const guard here(*this);
+      const guard here(lock_);
       if (here.is_closed()) {
         out.refuse(op_status::closed);
         return true;
@@ -127,7 +122,7 @@ class rendezvous_core : public core_options<T> {
   bool is_drained() const noexcept { return is_closed(); }
 
   bool park_drained(waiter<Traits>& w) noexcept {
-    const guard here(*this);
+    const guard here(lock_);
     if (here.is_closed()) return false;
     drainers_.push_back(w);
     return true;
@@ -139,7 +134,7 @@ class rendezvous_core : public core_options<T> {
     work_list handed_back;
     work_list done;
     {
-      guard here(*this);
+      guard here(lock_);
       if (here.is_closed()) return false;
       reason_ = std::move(reason);
       poppers_.take_all(woken);
@@ -161,37 +156,10 @@ class rendezvous_core : public core_options<T> {
   bool withdraw_drained(waiter<Traits>& w) noexcept { return withdraw(drainers_, w); }
 
  private:
-  static constexpr unsigned char locked = 1;
-  static constexpr unsigned char closed = 2;
-
-  class guard {
-   public:
-    explicit guard(rendezvous_core& of) noexcept : word_(of.word_) {
-      for (backoff<Traits> pause;; pause()) {
-        found_ = word_.load(std::memory_order_relaxed);  // relaxed: settled by the CAS
-        if ((found_ & locked) != 0) continue;
-        unsigned char found = found_;
-        if (word_.compare_exchange_strong(found, static_cast<unsigned char>(found_ | locked),
-                                          std::memory_order_acquire,     // E1 observe
-                                          std::memory_order_relaxed)) {  // relaxed: who fails looks again
-          return;
-        }
-      }
-    }
-    guard(const guard&) = delete;
-    guard& operator=(const guard&) = delete;
-    ~guard() { word_.store(found_, std::memory_order_release); }  // E1 publish
-
-    bool is_closed() const noexcept { return (found_ & closed) != 0; }
-    void close() noexcept { found_ = closed; }
-
-   private:
-    typename Traits::template atomic<unsigned char>& word_;
-    unsigned char found_;
-  };
+  using guard = typename closable_lock<Traits>::guard;
 
   bool park(waiter_list<Traits>& list, const waiter_list<Traits>& opposite, waiter<Traits>& w) noexcept {
-    const guard here(*this);
+    const guard here(lock_);
     if (here.is_closed() || opposite.has_other(w)) return false;
     list.push_back(w);
     return true;
@@ -199,7 +167,7 @@ class rendezvous_core : public core_options<T> {
 
   bool withdraw(waiter_list<Traits>& list, waiter<Traits>& w) noexcept {
     if (!w.is_listed()) return false;
-    const guard here(*this);
+    const guard here(lock_);
     if (!w.is_listed()) return false;
     list.remove(w);
     return true;
@@ -207,11 +175,11 @@ class rendezvous_core : public core_options<T> {
 
   /// Whether all that others have won were withdrawn.
   bool is_left() noexcept {
-    const guard here(*this);
+    const guard here(lock_);
     return poppers_.empty() && pushers_.empty() && drainers_.empty();
   }
 
-  typename Traits::template atomic<unsigned char> word_{0};
+  closable_lock<Traits> lock_;  // guards the rest
   waiter_list<Traits> poppers_;
   waiter_list<Traits> pushers_;
   waiter_list<Traits> drainers_;
