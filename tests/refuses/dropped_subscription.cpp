@@ -1,5 +1,6 @@
 // expect: the callback is disconnected when its subscription goes
 // SPDX-License-Identifier: BSL-1.0
+#pragma GCC diagnostic error "-Wunused-result"
 #include <millrace/millrace.hpp>
 
 int main() {
