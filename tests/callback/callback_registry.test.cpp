@@ -2,6 +2,7 @@
 #include <millrace/callback/callback_registry.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -15,6 +16,8 @@
 #include <millrace/task/run_loop.hpp>
 #include <millrace/task/scope.hpp>
 #include <millrace/task/task.hpp>
+#include <millrace/wait/after.hpp>
+#include <millrace/wait/select.hpp>
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
@@ -389,6 +392,14 @@ TEST_CASE("closed() completes when the callback is disconnected and has returned
   // What has no executor of its own runs after the publication, not inside it.
   CHECK(order == "cdsw");
   CHECK(tasks.join().wait() == op_status::ok);
+}
+
+TEST_CASE("closed() may be one of several operations") {
+  registry r;
+  subscription s = r.subscribe([](int) {});
+  CHECK(select(s.closed(), millrace::after(std::chrono::milliseconds(1))).wait().index() == 1);
+  s.disconnect();
+  CHECK(select(millrace::after(std::chrono::hours(1)), s.closed()).wait().index() == 1);
 }
 
 TEST_CASE("who waits for closed() runs after the coroutine that published, not inside its publication") {

@@ -76,6 +76,17 @@ TEST_CASE("one subscription stands for several listeners") {
     CHECK(closed.load());
     CHECK(drops == 1);
   }
+  SECTION("a listener that comes too late is sought, too") {
+    std::atomic<bool> closed{false};
+    {
+      const auto late = l->another_part();
+      s.disconnect();
+      s.closed().start([&](millrace::op_status) { closed.store(true); });
+      l->settle();
+      CHECK_FALSE(closed.load());
+    }
+    CHECK(closed.load());
+  }
   SECTION("it takes no more listeners then") {
     s.disconnect();
     CHECK_FALSE(l->another_part());
