@@ -575,8 +575,8 @@ struct select_own : with_end<select_own, 2> {
   }
 };
 
-constexpr unsigned deep =
-    1;  // preemptions, of three threads that do more than one thing each: 2 are too many to exhaust
+// Preemptions, of three threads that do more than one thing each: 2 are too many to exhaust.
+constexpr unsigned deep = 1;
 const unsigned at_random = std::getenv("MILLRACE_FULL") != nullptr ? 100000 : 5000;
 
 void pairs() {

@@ -46,10 +46,10 @@ class basic_callback_registry {
 /// Complexity  publish(): linear; no allocation. subscribe() and disconnect(): constant, amortised; but linear for a
 ///             priority that is higher than that of others. One allocation for a callback: about 120 bytes beside
 ///             itself.
-/// Lifetime    the destructor disconnects all, and ends the waits for what is published next. It may run inside a
-///             callback of this registry. Subscriptions may outlive it. A callback is destroyed as soon as somebody has waited for its
-///             end (~subscription, disconnect_and_wait(), closed()), or with the registry; otherwise when 64
-///             others, or as many as are connected, were disconnected too.
+/// Lifetime    the destructor disconnects all, and ends the waits for what is published next. It may run
+///             inside a callback of this registry. Subscriptions may outlive it. A callback is destroyed as
+///             soon as somebody has waited for its end (~subscription, disconnect_and_wait(), closed()), or
+///             with the registry; otherwise when 64 others, or as many as are connected, were disconnected too.
 template <class R, class... Args, class Traits>
 class basic_callback_registry<R(Args...), Traits> {
   static_assert(std::is_void_v<R>,
