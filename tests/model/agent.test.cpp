@@ -56,7 +56,7 @@ constexpr const char* names[] = {
     "pop", "pop pop", "push", "pop push", "withdraw the first", "withdraw the last", "close", "destroy"};
 
 /// A full queue of 2 with three pushers before it. Thread 0 pops and then runs what it was posted, `rounds`
-/// times; the other threads do something else.
+/// times; the other threads do something else. If it is alone, it runs nothing before it has popped them all.
 template <int Threads>
 struct served : scenario<served<Threads>, Threads> {
   static constexpr int capacity = 2;
@@ -114,14 +114,15 @@ struct served : scenario<served<Threads>, Threads> {
     RL_ASSERT(status == op_status::ok || m.id() == id);
     in += status == op_status::ok;
   }
-  void pop() {
+  bool pop() {
     const pop_result<message> m = queue->try_pop();
-    if (!m) return;
+    if (!m) return false;
     ++out;
     int& last = last_out[rl::ctx().current_thread()];
-    if (m->id() >= pushers) return;
+    if (m->id() >= pushers) return true;
     RL_ASSERT(m->id() >= last);
     last = m->id() + 1;
+    return true;
   }
 
   void thread(unsigned index) {
@@ -129,8 +130,10 @@ struct served : scenario<served<Threads>, Threads> {
       refilled_traits::this_thread().worker = this;
       refilled_traits::this_thread().executor = &home;
       for (int i = 0; i < rounds; ++i) {
-        pop();
-        if (i + 1 < rounds) run_posted();
+        if (Threads == 1) nobody_sleeps_for_a_message();
+        const bool found = pop();
+        if (Threads == 1) RL_ASSERT(found);
+        if (Threads != 1 && i + 1 < rounds) run_posted();
       }
       over.fetch_add(1, std::memory_order_acq_rel);
       run_posted();
@@ -166,6 +169,12 @@ struct served : scenario<served<Threads>, Threads> {
     }
     over.fetch_add(1, std::memory_order_acq_rel);
   }
+  /// While pushers wait to be let in, whether or not their agent has run.
+  void nobody_sleeps_for_a_message() {
+    auto step = detail::operation_access::take_step(queue->pop());
+    sleeper<refilled_traits> w;
+    RL_ASSERT(!step.park(w));
+  }
   void withdraw(pusher& w) {
     if (w.step->withdraw(w)) w.came_back = true;
   }
@@ -199,6 +208,11 @@ struct served : scenario<served<Threads>, Threads> {
   }
 };
 
+void alone() {
+  using scenario = served<1>;
+  scenario::rounds = scenario::capacity + scenario::pushers;
+  check<scenario>("all at once", {1, 0});
+}
 void two(int rounds, other what, search depth) {
   using scenario = served<2>;
   scenario::rounds = rounds;
@@ -220,6 +234,7 @@ void three(int rounds, other a, other b, search depth) {
 
 int main() {
   const unsigned deep = std::getenv("MILLRACE_FULL") != nullptr ? 2 : 1;
+  alone();
   for (const other what : {other::pops, other::pops_twice, other::pushes, other::pops_and_pushes,
                            other::withdraws_first, other::withdraws_last, other::closes, other::destroys}) {
     two(1, what, {3, 5000});

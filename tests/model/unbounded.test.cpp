@@ -44,6 +44,28 @@ struct destroyed_when_drained : with_end<queue_type, destroyed_when_drained, 2> 
   }
 };
 
+/// The same, where drained() goes on inside the pop that wakes it.
+struct destroyed_inside_the_last_pop : with_end<queue_type, destroyed_inside_the_last_pop, 1> {
+  struct destroyer : detail::waiter<model_traits> {
+    destroyed_inside_the_last_pop* self;
+  };
+
+  void thread(unsigned) {
+    RL_ASSERT(queue->try_push(message(0)) == op_status::ok);
+    auto step = detail::operation_access::take_step(queue->drained());
+    destroyer w;
+    w.contest = nullptr;
+    w.run = [](work_item* item) noexcept {
+      static_cast<destroyer&>(static_cast<detail::waiter<model_traits>&>(*item)).self->destroy();
+    };
+    w.self = this;
+    RL_ASSERT(step.park(w));
+    queue->close();
+    RL_ASSERT(queue->pop().wait()->id() == 0);
+    RL_ASSERT(is_gone);
+  }
+};
+
 /// The destructor ends a drained(), although nobody takes the messages.
 struct destroyed_over_drained : with_end<queue_type, destroyed_over_drained, 2> {
   static inline bool closed_before;
@@ -74,6 +96,7 @@ void ends() {
   check<destroys<queue_type, hears::drained>>("drained() ends, and destroys the queue", {deeper, 2000});
   check<destroys<queue_type, hears::is_closed>>("is_closed() hears it too", {deeper, 2000});
   check<destroyed_when_drained>("drained() destroys the queue under the last pop", {deeper, 2000});
+  check<destroyed_inside_the_last_pop>("drained() destroys the queue inside the last pop", {deeper, 0});
   for (const bool closed_before : {false, true}) {
     destroyed_over_drained::closed_before = closed_before;
     check<destroyed_over_drained>("the destructor ends drained()", {deeper, 2000});
@@ -117,6 +140,7 @@ void scripts() {
   run<3>("pop~ | pop~ | push", 0, {deep, 5000});
   run<3>("drained | pop | close", 1, {deep, 5000});
   run<3>("drained | pop pop | close", 2, {deep, 5000});
+  run<3>("drained | pop pop pop | close", 3, {deep, 5000});
   run<3>("drained | push pop | close", 0, {deep, 5000});
   run<3>("drained~ | pop | close", 1, {deep, 5000});
   run<3>("drained~ | drained | close", 0, {deep, 5000});

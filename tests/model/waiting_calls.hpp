@@ -40,7 +40,7 @@ struct calls : scenario<calls<Queue, Traits, Threads>, Threads> {
   bool pushes[Threads] = {};
   bool pops[Threads] = {};
   bool is_over = false;
-  atomic<int> ends{0};  // orders what ended threads did before what others do in their stead
+  atomic<int> ends{0};   // orders what ended threads did before what others do in their stead
   std::size_t size = 0;  // where each call has ended, or sleeps
 
   void before() {
@@ -214,7 +214,11 @@ struct calls : scenario<calls<Queue, Traits, Threads>, Threads> {
   void drained(bool takes_back) {
     const int call = log.begin();
     auto step = detail::operation_access::take_step(queue->drained());
-    if (!completes(step, takes_back, call)) return;
+    if (step.attempt()) {
+      log.end(call);
+    } else if (!completes(step, takes_back, call)) {
+      return;
+    }
     RL_ASSERT(step.take_result() == op_status::ok);
     RL_ASSERT(queue->is_closed());
     log.tell(call, history_type::drained, op_status::ok);

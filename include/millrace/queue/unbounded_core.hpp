@@ -153,8 +153,6 @@ class unbounded_core : public core_options<T> {
           return true;
         }
         if ((tail & busy) != 0) continue;
-      } else if (segments_.head() != head) {
-        continue;
       }
       out.refuse(op_status::empty);
       return false;
