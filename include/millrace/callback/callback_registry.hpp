@@ -52,12 +52,7 @@ class basic_callback_registry {
 ///             with the registry; otherwise when 64 others, or as many as are connected, were disconnected too.
 template <class R, class... Args, class Traits>
 class basic_callback_registry<R(Args...), Traits> {
-  static_assert(std::is_void_v<R>,
-                "millrace: nobody receives what callbacks return: callback_registry<void(...)>; let them "
-                "answer through a reference that they are passed");
-  static_assert(
-      !(std::is_rvalue_reference_v<Args> || ...),
-      "millrace: several callbacks cannot all take the same rvalue: take const T&, or T for a copy");
+  static_assert(detail::signature_requirements<R, Args...>::met);
 
   using listener = detail::listener<Traits>;
   using call_type = void (*)(listener&, detail::passed_argument<Args>...);

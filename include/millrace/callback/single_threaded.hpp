@@ -86,12 +86,7 @@ class local_listener : public subscription_state {
 /// Lifetime    the destructor disconnects all, and may run inside a callback. Subscriptions may outlive it.
 template <class R, class... Args>
 class basic_callback_registry<R(Args...), single_threaded> {
-  static_assert(std::is_void_v<R>,
-                "millrace: nobody receives what callbacks return: callback_registry<void(...)>; let them "
-                "answer through a reference that they are passed");
-  static_assert(
-      !(std::is_rvalue_reference_v<Args> || ...),
-      "millrace: several callbacks cannot all take the same rvalue: take const T&, or T for a copy");
+  static_assert(detail::signature_requirements<R, Args...>::met);
 
   class listener : public detail::local_listener {
    public:

@@ -11,6 +11,18 @@ namespace millrace {
 
 namespace detail {
 
+/// Met, or an error that says why several callbacks cannot have this signature.
+template <class R, class... Args>
+struct signature_requirements {
+  static_assert(std::is_void_v<R>,
+                "millrace: nobody receives what callbacks return: callback_registry<void(...)>; let them "
+                "answer through a reference that they are passed");
+  static_assert(
+      !(std::is_rvalue_reference_v<Args> || ...),
+      "millrace: several callbacks cannot all take the same rvalue: take const T&, or T for a copy");
+  static constexpr bool met = true;
+};
+
 /// How a registry hands an argument to each of its callbacks: none may take it away from the next.
 template <class Arg>
 using passed_argument =

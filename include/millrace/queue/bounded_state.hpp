@@ -127,8 +127,8 @@ class bounded_state : public core_options<T> {
            Traits::this_thread().worker != nullptr && w.home == trampoline<Traits>::current_executor();
   }
 
-  /// Unlocks the head, and lets up to so many pushers in (one at least, where there is room), who are then to be woken. Returns the last of them,
-  /// if it is to serve the others.
+  /// Unlocks the head, and lets up to so many pushers in (one at least, where there is room), who are then to
+  /// be woken. Returns the last of them, if it is to serve the others.
   waiter<Traits>* let_in(ticket head, std::size_t most, work_list& served) noexcept {
     const ticket tail = lock_tail();
     const ticket first = ring_.place(tail);
