@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <millrace/pipeline/chain.hpp>
+#include <millrace/pipeline/pipeline_graph.hpp>
+#include <millrace/queue/push_result.hpp>
+#include <millrace/task/awaitable.hpp>
+#include <millrace/task/detached.hpp>
+#include <millrace/wait/op_status.hpp>
+
+namespace millrace::detail {
+
+// --- the stage that waits, at the end of a part's chain -------------------------------------------
+
+struct waits_not {};
+
+/// f(message) is awaited.
+template <class F, class T>
+class waiting_stage {
+ public:
+  using result = await_result_t<decltype(call(std::declval<F&>(), std::declval<T&>()))>;
+  static constexpr bool gives = !std::is_void_v<result>;
+
+  waiting_stage(F f, const stage_info& stage) : f_(std::move(f)), stage_(&stage) {}
+
+  decltype(auto) operator()(T& message) { return call(f_, message); }
+  const stage_info& stage() const noexcept { return *stage_; }
+
+ private:
+  F f_;
+  const stage_info* stage_;
+};
+
+// --- where a part's messages go -----------------------------------------------------------------
+
+/// Nowhere: the last stage has used them.
+struct no_output {
+  static void close(const std::exception_ptr&) noexcept {}
+};
+
+/// A queue between parts.
+template <class T>
+class edge_output {
+ public:
+  explicit edge_output(pipeline_edge<T>& edge) noexcept : edge_(&edge) { edge.add_writer(); }
+
+  auto push(T&& message) noexcept { return edge_->queue().push(std::move(message)); }
+  void close(const std::exception_ptr& why) noexcept { edge_->end_writer(why); }
+  const stage_info& stage() const noexcept { return edge_->reader(); }
+
+ private:
+  pipeline_edge<T>* edge_;
+};
+
+/// A queue of the user's; Queue is a pointer to one, or a producer.
+template <class Queue>
+class queue_output {
+  static auto& queue_of(const Queue& queue) noexcept {
+    if constexpr (std::is_pointer_v<Queue>) {
+      return *queue;
+    } else {
+      return queue;
+    }
+  }
+
+ public:
+  using value_type = typename std::remove_cvref_t<decltype(queue_of(std::declval<Queue&>()))>::value_type;
+
+  queue_output(Queue queue, const stage_info& stage) noexcept : queue_(std::move(queue)), stage_(&stage) {}
+
+  auto push(value_type&& message) noexcept { return queue_of(queue_).push(std::move(message)); }
+  void close(const std::exception_ptr& why) noexcept { queue_of(queue_).close(why); }
+  const stage_info& stage() const noexcept { return *stage_; }
+
+ private:
+  Queue queue_;
+  const stage_info* stage_;
+};
+
+// --- the part -----------------------------------------------------------------------------------
+
+/// Takes messages from its input, one at a time for each worker, through the chain and the stage that waits, if
+/// there is one, to its output.
+template <class Input, class Chain, class Waiting, class Output>
+class fused_stages final : public pipeline_part {
+  using carried = typename Chain::output;
+  static constexpr bool waits = !std::is_same_v<Waiting, waits_not>;
+
+ public:
+  fused_stages(pipeline_graph& graph, Input input, Chain chain, Waiting waiting, Output output,
+               std::size_t workers)
+      : pipeline_part(graph), input_(std::move(input)), output_(std::move(output)) {
+    crew_.reserve(workers);
+    if constexpr (std::is_copy_constructible_v<Chain> && std::is_copy_constructible_v<Waiting>) {
+      while (crew_.size() + 1 < workers) crew_.push_back(std::make_unique<member>(chain, waiting));
+    }
+    crew_.push_back(std::make_unique<member>(std::move(chain), std::move(waiting)));
+  }
+
+  void prepare() override {
+    workers_.reserve(crew_.size());
+    for (auto& each : crew_) workers_.push_back(work(*this, *each));
+  }
+  void close_input() noexcept override { input_.close(); }
+  std::exception_ptr end_reason() const noexcept override { return input_.close_reason(); }
+  void close_output(const std::exception_ptr& why) noexcept override { output_.close(why); }
+  void abandon() noexcept override {
+    const auto lose = [this](auto&& message, const stage_info& stage) noexcept {
+      if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(message)>, no_message>) {
+        graph().lose(std::move(message), stage);
+      }
+    };
+    for (auto& each : crew_) each->chain.abandon(lose);
+  }
+
+ private:
+  struct member {
+    member(Chain c, Waiting w) : chain(std::move(c)), waiting(std::move(w)) {}
+    Chain chain;
+    [[no_unique_address]] Waiting waiting;
+  };
+
+  static detached work(fused_stages& self, member& m) {
+    try {
+      for (bool goes_on = true; goes_on && !self.is_stopped();) {
+        if (self.input_.has_ended()) {
+          goes_on = false;
+        } else if (auto message = co_await self.input_.next()) {
+          m.chain.put(*std::move(message));
+        } else {
+          goes_on = false;
+        }
+        if (self.is_stopped()) break;
+        if (!goes_on) m.chain.finish();
+        while (std::optional<carried> message = m.chain.next()) {
+          if constexpr (!waits) {
+            if constexpr (!std::is_same_v<Output, no_output>) {
+              if (!self.has_passed(co_await self.output_.push(*std::move(message)))) {
+                goes_on = false;
+                break;
+              }
+            }
+          } else if constexpr (!Waiting::gives) {
+            try {
+              co_await m.waiting(*message);
+            } catch (...) {
+              self.graph().lose(*std::move(message), m.waiting.stage());
+              throw;
+            }
+          } else {
+            std::optional<std::remove_cvref_t<typename Waiting::result>> result;
+            try {
+              result.emplace(co_await m.waiting(*message));
+            } catch (...) {
+              self.graph().lose(*std::move(message), m.waiting.stage());
+              throw;
+            }
+            if (!self.has_passed(co_await self.output_.push(*std::move(result)))) {
+              goes_on = false;
+              break;
+            }
+          }
+        }
+      }
+    } catch (...) {
+      self.graph().fail(self, std::current_exception());
+    }
+  }
+
+  /// False: nobody takes what comes from here any more.
+  template <class T>
+  bool has_passed(push_result<T>&& result) noexcept {
+    if (result.returned()) graph().lose(std::move(result).value(), output_.stage());  // or a displaced one
+    if (result || result.status() == op_status::full) return true;
+    graph().give_up(*this);
+    return false;
+  }
+
+  Input input_;
+  Output output_;
+  std::vector<std::unique_ptr<member>> crew_;
+};
+
+}  // namespace millrace::detail

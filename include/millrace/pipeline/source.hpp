@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <millrace/pipeline/pipeline_graph.hpp>
+#include <millrace/queue/consumer.hpp>
+#include <millrace/task/awaitable.hpp>
+#include <millrace/wait/stop_token.hpp>
+
+namespace millrace::detail {
+
+// Where a part gets its messages from:
+//
+//   auto next(worker)        to be awaited: something like an optional; empty: there are no more
+//   bool has_ended()         asked before each next()
+//   void close()             as pipeline_part::close_input
+//   close_reason()
+
+/// What is there at once.
+template <class T>
+struct ready_result {
+  std::optional<T> value;
+  bool await_ready() const noexcept { return true; }
+  void await_suspend(std::coroutine_handle<>) const noexcept {}
+  std::optional<T> await_resume() noexcept { return std::move(value); }
+};
+
+/// A queue between parts.
+template <class T>
+class edge_input {
+ public:
+  using value_type = T;
+
+  explicit edge_input(pipeline_edge<T>& edge) noexcept : edge_(&edge) {}
+
+  auto next() noexcept { return edge_->queue().pop(); }
+  static constexpr bool has_ended() noexcept { return false; }
+  void close() noexcept { edge_->close(nullptr); }
+  std::exception_ptr close_reason() const noexcept { return edge_->queue().close_reason(); }
+
+ private:
+  pipeline_edge<T>* edge_;
+};
+
+/// What the sources share: they end where the pipeline takes no more in.
+class source_input {
+ public:
+  void begin(const stop_token& intake) noexcept { intake_ = intake; }
+  bool has_ended() const noexcept { return intake_.stop_requested(); }
+  static void close() noexcept {}
+  static std::exception_ptr close_reason() noexcept { return nullptr; }
+
+ protected:
+  stop_token intake_;
+};
+
+/// A queue of the user's; Queue is a pointer to one, or a consumer.
+template <class Queue>
+class queue_source : public source_input {
+  static auto& queue_of(const Queue& queue) noexcept {
+    if constexpr (std::is_pointer_v<Queue>) {
+      return *queue;
+    } else {
+      return queue;
+    }
+  }
+
+ public:
+  using value_type = typename std::remove_cvref_t<decltype(queue_of(std::declval<Queue&>()))>::value_type;
+
+  explicit queue_source(Queue queue) noexcept : queue_(std::move(queue)) {}
+
+  auto next() noexcept { return queue_of(queue_).pop().with(intake_); }
+  std::exception_ptr close_reason() const noexcept { return queue_of(queue_).close_reason(); }
+
+ private:
+  Queue queue_;
+};
+
+/// A range: a pointer to one, which is copied from, or one of its own, which is moved from.
+template <class Range>
+class range_source : public source_input {
+  static auto& range_of(Range& range) noexcept {
+    if constexpr (std::is_pointer_v<Range>) {
+      return *range;
+    } else {
+      return range;
+    }
+  }
+  using iterator = decltype(std::begin(range_of(std::declval<Range&>())));
+
+ public:
+  using value_type = std::remove_cvref_t<decltype(*std::declval<iterator&>())>;
+
+  explicit range_source(Range range)
+      : range_(std::make_unique<Range>(std::move(range))), at_(std::begin(range_of(*range_))) {}
+
+  ready_result<value_type> next() {
+    ready_result<value_type> result;
+    if (at_ == std::end(range_of(*range_))) return result;
+    if constexpr (std::is_pointer_v<Range>) {
+      result.value.emplace(*at_);
+    } else {
+      result.value.emplace(std::move(*at_));
+    }
+    ++at_;
+    return result;
+  }
+
+ private:
+  std::unique_ptr<Range> range_;  // stays where it is
+  iterator at_;
+};
+
+/// A function that is called for each message: it returns an optional, or something to be awaited that gives one.
+template <class F>
+class function_source : public source_input {
+  using result = std::invoke_result_t<F&>;
+  static constexpr bool waits = awaitable<result>;
+  static auto optional_of() {
+    if constexpr (waits) {
+      return std::type_identity<std::remove_cvref_t<await_result_t<result>>>();
+    } else {
+      return std::type_identity<std::remove_cvref_t<result>>();
+    }
+  }
+
+ public:
+  using value_type = typename decltype(optional_of())::type::value_type;
+
+  explicit function_source(F f) noexcept(std::is_nothrow_move_constructible_v<F>) : f_(std::move(f)) {}
+
+  auto next() {
+    if constexpr (waits) {
+      return f_();
+    } else {
+      return ready_result<value_type>{f_()};
+    }
+  }
+
+ private:
+  F f_;
+};
+
+}  // namespace millrace::detail

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <millrace/pipeline/stage.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <millrace/pipeline/from.hpp>
+#include <millrace/pipeline/running_pipeline.hpp>
+#include <millrace/pipeline/sink.hpp>
+#include <millrace/queue/bounded_queue.hpp>
+#include <millrace/task/task.hpp>
+#include <millrace/task/thread_pool.hpp>
+
+#include "support/allocations.hpp"
+#include "support/catch.hpp"
+#include "support/manual_executor.hpp"
+
+using namespace millrace;
+
+namespace {
+
+std::vector<int> numbers(int n) {
+  std::vector<int> v;
+  for (int i = 0; i < n; ++i) v.push_back(i);
+  return v;
+}
+
+/// What comes out of the stage, which is given 0 to n - 1.
+template <class Stage>
+auto through(int n, Stage&& stage) {
+  thread_pool pool(2);
+  return start(pool, from(numbers(n)) | std::forward<Stage>(stage) | collect()).wait();
+}
+
+}  // namespace
+
+TEST_CASE("stages follow each other") {
+  std::vector<int> seen;
+  thread_pool pool(1);
+  auto run =
+      start(pool, from(numbers(10)) | map([](int n) { return n * 10; }) |
+                      filter([](int n) { return n % 20 == 0; }) | tap([&](int n) { seen.push_back(n); }) |
+                      flat_map([](int n) { return std::vector<int>{n, n + 1}; }) | batch(4) | unbatch() |
+                      map([](int n) { return std::to_string(n); }) | collect());
+  CHECK(run.wait() == std::vector<std::string>{"0", "1", "20", "21", "40", "41", "60", "61", "80", "81"});
+  CHECK(seen == std::vector<int>{0, 20, 40, 60, 80});
+}
+
+TEST_CASE("a stage with workers of its own gives every result, in any order") {
+  auto given = through(1000, map([](int n) { return n * 2; }, {.workers = 4, .capacity = 8}));
+  std::sort(given.begin(), given.end());
+  REQUIRE(given.size() == 1000);
+  for (int i = 0; i < 1000; ++i) CHECK(given[static_cast<std::size_t>(i)] == 2 * i);
+}
+
+TEST_CASE("a stage with one worker of its own keeps the order") {
+  CHECK(through(100, map([](int n) { return n; }, {.capacity = 1})) == numbers(100));
+}
+
+TEST_CASE("a stage of coroutines keeps the order, and joins the stages before it") {
+  const auto twice = [](int n) -> task<int> { co_return 2 * n; };
+  CHECK(through(5, map(twice)) == std::vector<int>{0, 2, 4, 6, 8});
+  CHECK(through(3, map(twice, {.workers = 1})) == std::vector<int>{0, 2, 4});
+  thread_pool pool(2);
+  auto run =
+      start(pool, from(numbers(3)) | map([](int n) { return n + 1; }) | map(twice) | map(twice) | collect());
+  CHECK(run.wait() == std::vector<int>{4, 8, 12});
+}
+
+TEST_CASE("workers have copies of their function, one stage after the other has its own") {
+  std::atomic<int> copies{0};
+  struct counts {
+    std::atomic<int>* copies;
+    explicit counts(std::atomic<int>& c) : copies(&c) {}
+    counts(const counts& other) : copies(other.copies) { ++*copies; }
+    counts(counts&& other) noexcept = default;
+    int operator()(int n) const { return n; }
+  };
+  auto given = through(10, map(counts(copies), {.workers = 3}));
+  CHECK(given.size() == 10);
+  CHECK(copies == 2);
+
+  int calls = 0;  // by one worker, although the stage before has two
+  thread_pool pool(2);
+  auto run = start(pool, from(numbers(1000)) | map([](int n) { return n; }, {.workers = 2}) | map([&](int n) {
+                           ++calls;
+                           return n;
+                         }) | collect());
+  CHECK(run.wait().size() == 1000);
+  CHECK(calls == 1000);
+}
+
+TEST_CASE("a function that cannot be copied is refused where each worker needs one") {
+  const auto stage = [](std::size_t workers) {
+    return map([one = std::make_unique<int>(1)](int n) { return n + *one; },
+               {.workers = workers, .name = "add"});
+  };
+  CHECK(through(2, stage(1)) == std::vector<int>{1, 2});
+  CHECK_THROWS_WITH(from(numbers(1)) | stage(2),
+                    "millrace: add has 2 workers, so its function must be one that can be copied");
+}
+
+TEST_CASE("stages that could never work are refused, where they are added") {
+  const auto same = [](int n) { return n; };
+  CHECK_THROWS_AS(from(numbers(1)) | map(same, {.workers = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(from(numbers(1)) | map(same, {.capacity = 0}), std::invalid_argument);
+  CHECK_THROWS_WITH(
+      from(numbers(1)) | map(same) | buffer(0),
+      "millrace: buffer #2 behind a queue of capacity 0 would never get a message: ask for 1 or more");
+  CHECK_THROWS_WITH(from(numbers(1)) | batch(0),
+                    "millrace: batch #1 of 0 messages would never be full: ask for 1 or more");
+}
+
+TEST_CASE("a buffer separates its sides") {
+  CHECK(through(100, buffer(3)) == numbers(100));
+}
+
+TEST_CASE("what a full buffer does not keep is handed over") {
+  for (const auto overflow : {overflow_policy::displace_oldest, overflow_policy::reject}) {
+    bounded_queue<int> out(2);
+    support::manual_executor home;
+    std::vector<int> lost;
+    {
+      auto run =
+          start(home, from(numbers(10)) | buffer(3, overflow) | into(out), [&](const undelivered& message) {
+            CHECK(message.stage() == "buffer #1");
+            lost.push_back(*message.get_if<int>());
+          });
+      while (home.run_one()) {
+        while (out.try_pop()) {
+        }
+      }
+    }
+    REQUIRE(lost.size() == 7);
+    CHECK(lost == (overflow == overflow_policy::reject ? std::vector<int>{3, 4, 5, 6, 7, 8, 9}
+                                                       : std::vector<int>{0, 1, 2, 3, 4, 5, 6}));
+  }
+}
+
+TEST_CASE("stages without options cost no queue, and no allocation for a message") {
+  const auto allocations = [](int n) {
+    bounded_queue<int> out(static_cast<std::size_t>(n));
+    support::manual_executor home;
+    std::vector<int> messages = numbers(n);
+    const std::size_t before = support::allocations();
+    auto run =
+        start(home, from(std::move(messages)) | map([](int x) { return x + 1; }) |
+                        filter([](int) { return true; }) | map([](int x) { return x * 2; }) | into(out));
+    while (home.run_one()) {
+    }
+    CHECK(out.size_approx() == static_cast<std::size_t>(n));
+    return support::allocations() - before;
+  };
+  CHECK(allocations(1) == allocations(1000));
+}
