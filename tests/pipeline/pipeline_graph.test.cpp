@@ -112,6 +112,20 @@ TEST_CASE("a failure goes down as a reason, and up as a stop") {
   CHECK(graph.error() != nullptr);
 }
 
+TEST_CASE("of two parts that fail, the first one says why") {
+  support::manual_executor home;
+  pipeline_graph graph;
+  std::vector<std::string> told;
+  for (int i = 0; i < 2; ++i) graph.add_part(std::make_unique<scripted_part>(graph, told, true));
+  graph.start(home, nullptr);
+  home.run_one();
+  const std::exception_ptr first = graph.error();
+  CHECK(first != nullptr);
+  while (home.run_one()) {
+  }
+  CHECK(graph.error() == first);
+}
+
 TEST_CASE("a part that fails because it was stopped does not fail the pipeline") {
   support::manual_executor home;
   pipeline_graph graph;

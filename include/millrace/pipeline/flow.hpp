@@ -43,21 +43,23 @@ class pipeline {
 
 namespace detail {
 
+/// What leaves a part with this chain, and this stage that waits.
+template <class Chain, class Waiting>
+struct carried_by {
+  using type = std::remove_cvref_t<typename Waiting::result>;
+};
+template <class Chain>
+struct carried_by<Chain, waits_not> {
+  using type = typename Chain::output;
+};
+
 /// A pipeline that has no sink yet: what is complete of it is in the graph already; its last part is still open.
 /// Open: a stage without workers of its own may join its last part.
 template <class Input, class Chain, class Waiting = waits_not, bool Open = true>
 class flow {
-  static constexpr auto carried() {
-    if constexpr (std::is_same_v<Waiting, waits_not>) {
-      return std::type_identity<typename Chain::output>();
-    } else {
-      return std::type_identity<std::remove_cvref_t<typename Waiting::result>>();
-    }
-  }
-
  public:
   using is_pipeline_flow = void;
-  using value_type = typename decltype(carried())::type;
+  using value_type = typename carried_by<Chain, Waiting>::type;
 
   flow(std::unique_ptr<pipeline_graph> graph, Input input, Chain chain, Waiting waiting = {},
        std::size_t workers = 1, pipeline_part* above = nullptr)

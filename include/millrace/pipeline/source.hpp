@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <concepts>
-#include <cstddef>
+#include <coroutine>
 #include <exception>
 #include <iterator>
 #include <memory>
@@ -26,10 +25,8 @@ namespace millrace::detail {
 
 /// What is there at once.
 template <class T>
-struct ready_result {
+struct ready_result : std::suspend_never {
   std::optional<T> value;
-  bool await_ready() const noexcept { return true; }
-  void await_suspend(std::coroutine_handle<>) const noexcept {}
   std::optional<T> await_resume() noexcept { return std::move(value); }
 };
 
@@ -120,29 +117,31 @@ class range_source : public source_input {
   iterator at_;
 };
 
+/// What a function source gives, at once or later: a std::optional.
+template <class Result>
+struct function_result {
+  using type = std::remove_cvref_t<Result>;
+};
+template <awaitable Result>
+struct function_result<Result> {
+  using type = std::remove_cvref_t<await_result_t<Result>>;
+};
+
 /// A function that is called for each message: it returns an optional, or something to be awaited that gives one.
 template <class F>
 class function_source : public source_input {
   using result = std::invoke_result_t<F&>;
-  static constexpr bool waits = awaitable<result>;
-  static auto optional_of() {
-    if constexpr (waits) {
-      return std::type_identity<std::remove_cvref_t<await_result_t<result>>>();
-    } else {
-      return std::type_identity<std::remove_cvref_t<result>>();
-    }
-  }
 
  public:
-  using value_type = typename decltype(optional_of())::type::value_type;
+  using value_type = typename function_result<result>::type::value_type;
 
-  explicit function_source(F f) noexcept(std::is_nothrow_move_constructible_v<F>) : f_(std::move(f)) {}
+  explicit function_source(F f) : f_(std::move(f)) {}
 
   auto next() {
-    if constexpr (waits) {
+    if constexpr (awaitable<result>) {
       return f_();
     } else {
-      return ready_result<value_type>{f_()};
+      return ready_result<value_type>{{}, f_()};
     }
   }
 

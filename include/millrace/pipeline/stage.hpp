@@ -37,12 +37,10 @@ auto operator|(Flow&& from, Stage&& stage) {
 struct joins_part {
   std::string_view name{};
   static constexpr bool is_joined = true;
-  void check(std::string_view) const noexcept {}
 };
 struct has_workers : stage_options {
   explicit has_workers(const stage_options& options) : stage_options(options) {}
   static constexpr bool is_joined = false;
-  void check(std::string_view stage) const { detail::check(*this, stage); }
 };
 
 /// The flow to which a stage is added: the one there is, or a new part of it with workers of its own.
@@ -51,7 +49,7 @@ auto part_for(Flow&& from, const How& how, const stage_info& stage) {
   if constexpr (How::is_joined) {
     return std::move(from).opened(stage);
   } else {
-    how.check(stage.name);
+    check(how, stage.name);
     return std::move(from).cut(how.capacity, stage, how.workers);
   }
 }
