@@ -22,8 +22,8 @@ namespace {
 struct between {
   pipeline_graph graph;
   const stage_info& stage = graph.add_stage("map", {});
-  pipeline_edge<int>& in = graph.add_edge<int>(8, overflow_policy::wait, stage);
-  pipeline_edge<int>& out = graph.add_edge<int>(8, overflow_policy::wait, stage);
+  pipeline_edge<int>& in = graph.add_edge<pipeline_edge<int>>(8, overflow_policy::wait, stage);
+  pipeline_edge<int>& out = graph.add_edge<pipeline_edge<int>>(8, overflow_policy::wait, stage);
   support::manual_executor home;
 
   explicit between(std::size_t workers) {

@@ -58,6 +58,78 @@ TEST_CASE("a stage with workers of its own gives every result, in any order") {
   for (int i = 0; i < 1000; ++i) CHECK(given[static_cast<std::size_t>(i)] == 2 * i);
 }
 
+TEST_CASE("an ordered stage gives its results in order, however long each takes") {
+  const auto spin = [](int n) {
+    volatile int left = (n * 7919) % 2000;
+    while (left > 0) left = left - 1;
+    return n;
+  };
+  for (const std::size_t workers : {1, 2, 64}) {
+    for (const std::size_t capacity : {1, 3, 128}) {
+      CHECK(through(500, map(spin, {.workers = workers, .ordered = true, .capacity = capacity})) ==
+            numbers(500));
+    }
+  }
+}
+
+TEST_CASE("one message that takes long does not keep others from being worked on") {
+  bounded_queue<int> gate(1);
+  std::atomic<int> done{0};
+  const auto first_waits = [&](int n) -> task<int> {
+    if (n == 0) static_cast<void>(co_await gate.pop());
+    ++done;
+    co_return n;
+  };
+  bounded_queue<int> out(16);
+  support::manual_executor home;
+  auto run = start(
+      home, from(numbers(12)) | map(first_waits, {.workers = 2, .ordered = true, .capacity = 8}) | into(out));
+  const auto run_all = [&] {
+    while (home.run_one()) {
+    }
+  };
+  run_all();
+  CHECK(done == 7);  // what the window holds, but for the first
+  CHECK(out.size_approx() == 0);
+  REQUIRE(gate.try_push(0) == op_status::ok);
+  run_all();
+  CHECK(done == 12);
+  for (int n = 0; n < 12; ++n) CHECK(*out.try_pop() == n);
+  run.wait();
+}
+
+TEST_CASE("ordered stages follow each other, and one that throws loses nothing") {
+  const auto add = [](int n) { return n + 1; };
+  thread_pool pool(2);
+  auto run =
+      start(pool, from(numbers(300)) | map(add, {.workers = 3, .ordered = true}) |
+                      map([](int n) -> task<int> { co_return n + 1; }, {.workers = 2, .ordered = true}) |
+                      collect());
+  const std::vector<int> given = run.wait();
+  REQUIRE(given.size() == 300);
+  for (int i = 0; i < 300; ++i) CHECK(given[static_cast<std::size_t>(i)] == i + 2);
+
+  for (const int fails : {0, 5, 9}) {
+    bounded_queue<int> out(16);
+    support::manual_executor home;
+    std::vector<int> seen;
+    const auto throws = [=](int n) { return n == fails ? throw std::runtime_error("no") : n; };
+    auto failing = start(
+        home, from(numbers(10)) | map(throws, {.workers = 3, .ordered = true, .capacity = 4}) | into(out),
+        [&](const undelivered& message) {
+          CHECK(message.stage() == "map #1");
+          seen.push_back(*message.get_if<int>());
+        });
+    while (home.run_one()) {
+    }
+    CHECK_THROWS_WITH(failing.wait(), "no");
+    while (const auto message = out.try_pop()) seen.push_back(*message);
+    std::sort(seen.begin(), seen.end());
+    CHECK(std::unique(seen.begin(), seen.end()) == seen.end());
+    CHECK(std::find(seen.begin(), seen.end(), fails) != seen.end());
+  }
+}
+
 TEST_CASE("a stage with one worker of its own keeps the order") {
   CHECK(through(100, map([](int n) { return n; }, {.capacity = 1})) == numbers(100));
 }

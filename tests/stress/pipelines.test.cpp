@@ -56,7 +56,8 @@ struct trap {
 open add_stage(open&& to, random& dice, bool may_fail) {
   trap fails{may_fail && below(dice, 6) == 0 ? 1 + below(dice, 60) : 0};
   const std::size_t capacity = 1 + below(dice, 8);
-  const stage_options how{.workers = 1 + below(dice, 4), .capacity = 1 + below(dice, 4)};
+  const stage_options how{
+      .workers = 1 + below(dice, 4), .ordered = below(dice, 2) == 0, .capacity = 1 + below(dice, 4)};
   const auto same = [fails](accounted& m) mutable {
     fails.pass();
     return accounted(std::move(m));

@@ -12,6 +12,7 @@
 
 #include <millrace/pipeline/chain.hpp>
 #include <millrace/pipeline/fused_stages.hpp>
+#include <millrace/pipeline/ordered_stage.hpp>
 #include <millrace/pipeline/pipeline_graph.hpp>
 #include <millrace/pipeline/source.hpp>
 #include <millrace/pipeline/stage_options.hpp>
@@ -43,10 +44,14 @@ class pipeline {
 
 namespace detail {
 
+template <class Flow>
+auto cut(Flow&& from, std::size_t capacity, const stage_info& reader, std::size_t workers = 1,
+         overflow_policy overflow = overflow_policy::wait);
+
 /// What leaves a part with this chain, and this stage that waits.
 template <class Chain, class Waiting>
 struct carried_by {
-  using type = std::remove_cvref_t<typename Waiting::result>;
+  using type = typename Waiting::result;
 };
 template <class Chain>
 struct carried_by<Chain, waits_not> {
@@ -73,12 +78,12 @@ class flow {
   pipeline_graph& graph() noexcept { return *graph_; }
 
   /// The flow with another node at the end of its chain: make(chain).
-  template <bool StaysOpen = true, class Make>
+  template <class Make>
   auto chained(Make&& make) && {
     static_assert(Open);
     using node = decltype(make(std::move(chain_)));
-    return flow<Input, node, waits_not, StaysOpen>(std::move(graph_), std::move(input_),
-                                                   make(std::move(chain_)), {}, workers_, above_);
+    return flow<Input, node, waits_not, true>(std::move(graph_), std::move(input_), make(std::move(chain_)),
+                                              {}, workers_, above_);
   }
   /// The flow with a stage that waits at the end of its last part.
   template <class Stage>
@@ -92,7 +97,7 @@ class flow {
     if constexpr (Open) {
       return std::move(*this);
     } else {
-      return std::move(*this).cut(stage_options().capacity, reader);
+      return cut(std::move(*this), stage_options().capacity, reader);
     }
   }
 
@@ -106,16 +111,6 @@ class flow {
     graph_->add_part(std::move(part));
     return closed;
   }
-  /// A new part begins, behind a queue.
-  auto cut(std::size_t capacity, const stage_info& reader, std::size_t workers = 1,
-           overflow_policy overflow = overflow_policy::wait) && {
-    pipeline_edge<value_type>& edge = graph_->add_edge<value_type>(capacity, overflow, reader);
-    pipeline_part& above = close(edge_output<value_type>(edge));
-    using next = flow<edge_input<value_type>, chain_start<value_type>>;
-    return next(std::move(graph_), edge_input<value_type>(edge), chain_start<value_type>(reader), {}, workers,
-                &above);
-  }
-
   std::unique_ptr<pipeline_graph> release() noexcept { return std::move(graph_); }
 
  private:
@@ -125,6 +120,80 @@ class flow {
   Waiting waiting_;
   std::size_t workers_;
   pipeline_part* above_;
+};
+
+/// A flow whose last part begins behind a queue, which this one's last part pushes into.
+template <class Flow>
+auto cut(Flow&& from, std::size_t capacity, const stage_info& reader, std::size_t workers,
+         overflow_policy overflow) {
+  using T = typename Flow::value_type;
+  auto& edge = from.graph().template add_edge<pipeline_edge<T>>(capacity, overflow, reader);
+  pipeline_part& above = from.close(edge_output<T>(edge));
+  return flow<edge_input<T>, chain_start<T>>(from.release(), edge_input<T>(edge), chain_start<T>(reader), {},
+                                             workers, &above);
+}
+
+/// A flow whose last part is a map with workers of its own, of which nothing is known to be in order: so nothing
+/// may join it.
+template <class T, class F>
+class map_flow {
+ public:
+  using is_pipeline_flow = void;
+  using value_type = typename stage_result<F, T>::type;
+
+  template <class Flow>
+  map_flow(Flow&& from, F f, const stage_options& how, const stage_info& stage)
+      : f_(std::move(f)), stage_(&stage), workers_(how.workers) {
+    if (how.ordered && workers_ > 1) {
+      ordered_ = &from.graph().template add_edge<ordered_edge<T, value_type>>(how.capacity, stage);
+      above_ = &from.close(ordered_output<T, value_type>(*ordered_));
+    } else {
+      plain_ = &from.graph().template add_edge<pipeline_edge<T>>(how.capacity, overflow_policy::wait, stage);
+      above_ = &from.close(edge_output<T>(*plain_));
+    }
+    graph_ = from.release();
+  }
+
+  pipeline_graph& graph() noexcept { return *graph_; }
+  auto opened(const stage_info& reader) && { return cut(std::move(*this), stage_options().capacity, reader); }
+  std::unique_ptr<pipeline_graph> release() noexcept { return std::move(graph_); }
+
+  template <class Output>
+  pipeline_part& close(Output output) {
+    std::unique_ptr<pipeline_part> part = make(std::move(output));
+    part->above.push_back(above_);
+    pipeline_part& closed = *part;
+    graph_->add_part(std::move(part));
+    return closed;
+  }
+
+ private:
+  template <class Output>
+  std::unique_ptr<pipeline_part> make(Output output) {
+    using start = chain_start<T>;
+    if (ordered_ != nullptr) {
+      return std::make_unique<ordered_stage<T, F, Output>>(*graph_, *ordered_, std::move(f_),
+                                                           std::move(output), workers_);
+    } else if constexpr (awaitable<decltype(call(f_, std::declval<T&>()))>) {
+      using waits = waiting_stage<F, T>;
+      return std::make_unique<fused_stages<edge_input<T>, start, waits, Output>>(
+          *graph_, edge_input<T>(*plain_), start(*stage_), waits(std::move(f_), *stage_), std::move(output),
+          workers_);
+    } else {
+      using node = map_node<start, F>;
+      return std::make_unique<fused_stages<edge_input<T>, node, waits_not, Output>>(
+          *graph_, edge_input<T>(*plain_), node(start(*stage_), std::move(f_), *stage_), waits_not(),
+          std::move(output), workers_);
+    }
+  }
+
+  std::unique_ptr<pipeline_graph> graph_;
+  F f_;
+  const stage_info* stage_;
+  std::size_t workers_;
+  pipeline_edge<T>* plain_ = nullptr;
+  ordered_edge<T, value_type>* ordered_ = nullptr;
+  pipeline_part* above_ = nullptr;
 };
 
 }  // namespace detail

@@ -20,14 +20,26 @@ namespace millrace::detail {
 
 // --- the stage that waits, at the end of a part's chain -------------------------------------------
 
-struct waits_not {};
+/// What f(message) gives, or what awaiting that gives.
+template <class F, class T>
+struct stage_result {
+  using type = call_result<F, T>;
+};
+template <class F, class T>
+  requires awaitable<decltype(call(std::declval<F&>(), std::declval<T&>()))>
+struct stage_result<F, T> {
+  using type = std::remove_cvref_t<await_result_t<decltype(call(std::declval<F&>(), std::declval<T&>()))>>;
+};
+
+struct waits_not {
+  using result = void;
+};
 
 /// f(message) is awaited.
 template <class F, class T>
 class waiting_stage {
  public:
-  using result = await_result_t<decltype(call(std::declval<F&>(), std::declval<T&>()))>;
-  static constexpr bool gives = !std::is_void_v<result>;
+  using result = typename stage_result<F, T>::type;
 
   waiting_stage(F f, const stage_info& stage) : f_(std::move(f)), stage_(&stage) {}
 
@@ -40,6 +52,10 @@ class waiting_stage {
 };
 
 // --- where a part's messages go -----------------------------------------------------------------
+//
+//   auto push(T& message)                          to be awaited; then
+//   bool has_pushed(graph, its result, message)    false: nobody takes messages there any more
+//   void close(why)                                as pipeline_part::close_output
 
 /// Nowhere: the last stage has used them.
 struct no_output {
@@ -52,9 +68,11 @@ class edge_output {
  public:
   explicit edge_output(pipeline_edge<T>& edge) noexcept : edge_(&edge) { edge.add_writer(); }
 
-  auto push(T&& message) noexcept { return edge_->queue().push(std::move(message)); }
+  auto push(T& message) noexcept { return edge_->queue().push(std::move(message)); }
+  bool has_pushed(pipeline_graph& graph, push_result<T>&& result, T&) noexcept {
+    return graph.has_passed(std::move(result), edge_->reader());
+  }
   void close(const std::exception_ptr& why) noexcept { edge_->end_writer(why); }
-  const stage_info& stage() const noexcept { return edge_->reader(); }
 
  private:
   pipeline_edge<T>* edge_;
@@ -76,9 +94,11 @@ class queue_output {
 
   queue_output(Queue queue, const stage_info& stage) noexcept : queue_(std::move(queue)), stage_(&stage) {}
 
-  auto push(value_type&& message) noexcept { return queue_of(queue_).push(std::move(message)); }
+  auto push(value_type& message) noexcept { return queue_of(queue_).push(std::move(message)); }
+  bool has_pushed(pipeline_graph& graph, push_result<value_type>&& result, value_type&) noexcept {
+    return graph.has_passed(std::move(result), *stage_);
+  }
   void close(const std::exception_ptr& why) noexcept { queue_of(queue_).close(why); }
-  const stage_info& stage() const noexcept { return *stage_; }
 
  private:
   Queue queue_;
@@ -93,6 +113,8 @@ template <class Input, class Chain, class Waiting, class Output>
 class fused_stages final : public pipeline_part {
   using carried = typename Chain::output;
   static constexpr bool waits = !std::is_same_v<Waiting, waits_not>;
+  static constexpr bool gives = !std::is_void_v<typename Waiting::result>;
+  using result = std::conditional_t<gives, typename Waiting::result, no_message>;
 
  public:
   fused_stages(pipeline_graph& graph, Input input, Chain chain, Waiting waiting, Output output,
@@ -141,32 +163,25 @@ class fused_stages final : public pipeline_part {
         if (self.is_stopped()) break;
         if (!goes_on) m.chain.finish();
         while (std::optional<carried> message = m.chain.next()) {
-          if constexpr (!waits) {
-            if constexpr (!std::is_same_v<Output, no_output>) {
-              if (!self.has_passed(co_await self.output_.push(*std::move(message)))) {
-                goes_on = false;
-                break;
+          std::optional<result> awaited;
+          if constexpr (waits) {
+            try {
+              if constexpr (gives) {
+                awaited.emplace(co_await m.waiting(*message));
+              } else {
+                co_await m.waiting(*message);
               }
-            }
-          } else if constexpr (!Waiting::gives) {
-            try {
-              co_await m.waiting(*message);
             } catch (...) {
               self.graph().lose(*std::move(message), m.waiting.stage());
               throw;
             }
-          } else {
-            std::optional<std::remove_cvref_t<typename Waiting::result>> result;
-            try {
-              result.emplace(co_await m.waiting(*message));
-            } catch (...) {
-              self.graph().lose(*std::move(message), m.waiting.stage());
-              throw;
-            }
-            if (!self.has_passed(co_await self.output_.push(*std::move(result)))) {
-              goes_on = false;
-              break;
-            }
+          }
+          if constexpr (!std::is_same_v<Output, no_output>) {
+            auto& out = one_of<waits>(awaited, message);
+            auto pushed = co_await self.output_.push(*out);
+            goes_on = self.output_.has_pushed(self.graph(), std::move(pushed), *out);
+            if (!goes_on) self.graph().give_up(self);
+            if (!goes_on) break;
           }
         }
       }
@@ -175,13 +190,13 @@ class fused_stages final : public pipeline_part {
     }
   }
 
-  /// False: nobody takes what comes from here any more.
-  template <class T>
-  bool has_passed(push_result<T>&& result) noexcept {
-    if (result.returned()) graph().lose(std::move(result).value(), output_.stage());  // or a displaced one
-    if (result || result.status() == op_status::full) return true;
-    graph().give_up(*this);
-    return false;
+  template <bool First, class A, class B>
+  static auto& one_of(A& first, B& second) noexcept {
+    if constexpr (First) {
+      return first;
+    } else {
+      return second;
+    }
   }
 
   Input input_;

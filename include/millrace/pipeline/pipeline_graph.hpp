@@ -12,6 +12,7 @@
 #include <millrace/detail/atomic.hpp>
 #include <millrace/pipeline/undelivered.hpp>
 #include <millrace/queue/bounded_queue.hpp>
+#include <millrace/queue/push_result.hpp>
 #include <millrace/queue/queue_options.hpp>
 #include <millrace/task/detached.hpp>
 #include <millrace/task/join_counter.hpp>
@@ -162,10 +163,10 @@ class pipeline_graph {
     stages_.push_back(std::move(stage));
     return *stages_.back();
   }
-  template <class T>
-  pipeline_edge<T>& add_edge(std::size_t capacity, overflow_policy overflow, const stage_info& reader) {
-    auto edge = std::make_unique<pipeline_edge<T>>(capacity, overflow, reader);
-    pipeline_edge<T>& added = *edge;
+  template <class Edge, class... Args>
+  Edge& add_edge(Args&&... args) {
+    auto edge = std::make_unique<Edge>(std::forward<Args>(args)...);
+    Edge& added = *edge;
     edges_.push_back(std::move(edge));
     return added;
   }
@@ -207,6 +208,12 @@ class pipeline_graph {
   void lose(T&& message, const stage_info& stage) noexcept {
     lost_.fetch_add(1, std::memory_order_relaxed);  // relaxed: a counter
     if (heir_ != nullptr) heir_->inherit(undelivered(message, stage.name));
+  }
+  /// For a message that was pushed towards that stage. False: nobody takes it there any more.
+  template <class T>
+  bool has_passed(push_result<T>&& result, const stage_info& to) noexcept {
+    if (result.returned()) lose(std::move(result).value(), to);  // it, or another one that it has displaced
+    return result || result.status() == op_status::full;
   }
   std::size_t lost() const noexcept {
     return lost_.load(std::memory_order_relaxed);  // relaxed: a counter

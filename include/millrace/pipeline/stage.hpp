@@ -50,7 +50,7 @@ auto part_for(Flow&& from, const How& how, const stage_info& stage) {
     return std::move(from).opened(stage);
   } else {
     check(how, stage.name);
-    return std::move(from).cut(how.capacity, stage, how.workers);
+    return cut(std::move(from), how.capacity, stage, how.workers);
   }
 }
 
@@ -82,15 +82,17 @@ struct map_stage {
     static_assert(takes_message<F, T>,
                   "millrace: map(f): f cannot be called with what the stage before it gives");
     const stage_info& stage = from.graph().add_stage("map", how.name);
-    check_copies<F>(how, stage);
-    auto part = part_for(std::move(from), how, stage);
-    if constexpr (gives_awaitable<F, T>) {
-      return std::move(part).waiting(waiting_stage<F, T>(std::move(f), stage));
+    static_assert(
+        !std::is_void_v<typename stage_result<F, T>::type>,
+        "millrace: map(f): f gives nothing: use tap(f) to look at messages, for_each(f) to end with them");
+    if constexpr (!How::is_joined) {
+      check(how, stage.name);
+      check_copies<F>(how, stage);
+      return map_flow<T, F>(std::move(from), std::move(f), how, stage);
+    } else if constexpr (gives_awaitable<F, T>) {
+      return std::move(from).opened(stage).waiting(waiting_stage<F, T>(std::move(f), stage));
     } else {
-      static_assert(
-          !std::is_void_v<decltype(call(std::declval<F&>(), std::declval<T&>()))>,
-          "millrace: map(f): f gives nothing: use tap(f) to look at messages, for_each(f) to end with them");
-      return std::move(part).template chained<How::is_joined>([&](auto&& chain) {
+      return std::move(from).opened(stage).chained([&](auto&& chain) {
         return map_node<std::remove_cvref_t<decltype(chain)>, F>(std::move(chain), std::move(f), stage);
       });
     }
@@ -176,7 +178,7 @@ struct buffer_stage {
   auto attach(Flow&& from) && {
     const stage_info& stage = from.graph().add_stage("buffer", {});
     check({.capacity = capacity}, stage.name);
-    return std::move(from).cut(capacity, stage, 1, overflow);
+    return cut(std::move(from), capacity, stage, 1, overflow);
   }
 };
 

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <millrace/detail/atomic.hpp>
+#include <millrace/pipeline/chain.hpp>
+#include <millrace/pipeline/fused_stages.hpp>
+#include <millrace/pipeline/pipeline_graph.hpp>
+#include <millrace/pipeline/reorder_window.hpp>
+#include <millrace/queue/bounded_queue.hpp>
+#include <millrace/queue/pop_result.hpp>
+#include <millrace/task/awaitable.hpp>
+#include <millrace/task/detached.hpp>
+#include <millrace/wait/op_status.hpp>
+
+namespace millrace::detail {
+
+/// The way into an ordered stage: who takes a permit, which is a place in its window, puts a message there.
+template <class T, class U>
+class ordered_edge final : public pipeline_edge_base {
+ public:
+  using window_type = reorder_window<T, U, default_traits>;
+
+  ordered_edge(std::size_t capacity, const stage_info& reader)
+      : window_(capacity), permits_(capacity), waiting_(capacity), reader_(reader) {
+    for (std::size_t i = 0; i < capacity; ++i) give_back(i);
+  }
+
+  window_type& window() noexcept { return window_; }
+  bounded_queue<std::size_t>& permits() noexcept { return permits_; }
+  bounded_queue<std::size_t>& waiting() noexcept { return waiting_; }
+  const stage_info& reader() const noexcept { return reader_; }
+
+  /// There are as many permits as there is room for.
+  void give_back(std::size_t permit) noexcept { static_cast<void>(permits_.try_push(permit)); }
+
+  void close(const std::exception_ptr& why) noexcept override {
+    permits_.close(why);
+    waiting_.close(why);
+  }
+  void abandon(pipeline_graph& graph) noexcept override {
+    for (std::size_t i = 0; i < window_.size(); ++i) {
+      auto& place = window_.at(i);
+      if (place.result) {
+        graph.lose(*std::move(place.result), reader_);
+      } else if (place.message) {
+        graph.lose(*std::move(place.message), reader_);
+      }
+    }
+  }
+
+ private:
+  window_type window_;
+  bounded_queue<std::size_t> permits_;
+  bounded_queue<std::size_t> waiting_;
+  const stage_info& reader_;
+};
+
+/// The output before an ordered stage.
+template <class T, class U>
+class ordered_output {
+ public:
+  explicit ordered_output(ordered_edge<T, U>& edge) noexcept : edge_(&edge) { edge.add_writer(); }
+
+  auto push(T&) noexcept { return edge_->permits().pop(); }
+  bool has_pushed(pipeline_graph& graph, pop_result<std::size_t>&& permit, T& message) noexcept {
+    if (!permit) {
+      graph.lose(std::move(message), edge_->reader());
+      return false;
+    }
+    edge_->window().at(*permit).message.emplace(std::move(message));
+    return edge_->waiting().try_push(*permit) == op_status::ok;  // there is room; else the edge gives it away
+  }
+  void close(const std::exception_ptr& why) noexcept { edge_->end_writer(why); }
+
+ private:
+  ordered_edge<T, U>* edge_;
+};
+
+/// Workers who each take a message from the window, wherever it is; who finishes the one whose turn it is pushes
+/// its result, and those after it that are finished, for all.
+template <class T, class F, class Output>
+class ordered_stage final : public pipeline_part {
+  using result = typename stage_result<F, T>::type;
+  using edge_type = ordered_edge<T, result>;
+
+ public:
+  ordered_stage(pipeline_graph& graph, edge_type& edge, F f, Output output, std::size_t workers)
+      : pipeline_part(graph), edge_(edge), output_(std::move(output)) {
+    crew_.reserve(workers);
+    if constexpr (std::is_copy_constructible_v<F>) {
+      while (crew_.size() + 1 < workers) crew_.push_back(std::make_unique<F>(f));
+    }
+    crew_.push_back(std::make_unique<F>(std::move(f)));
+  }
+
+  void prepare() override {
+    workers_.reserve(crew_.size());
+    for (auto& each : crew_) workers_.push_back(work(*this, *each));
+  }
+  void close_input() noexcept override { edge_.close(nullptr); }
+  std::exception_ptr end_reason() const noexcept override { return edge_.waiting().close_reason(); }
+  void close_output(const std::exception_ptr& why) noexcept override { output_.close(why); }
+  void abandon() noexcept override {}  // what it holds is in the window
+
+ private:
+  static detached work(ordered_stage& self, F& f) {
+    auto& window = self.edge_.window();
+    try {
+      while (auto index = co_await self.edge_.waiting().pop()) {
+        if (self.is_stopped()) break;
+        auto& place = window.at(*index);
+        if constexpr (awaitable<decltype(call(f, *place.message))>) {
+          place.result.emplace(co_await call(f, *place.message));
+        } else {
+          place.result.emplace(call(f, *place.message));
+        }
+        place.message.reset();
+        if (!window.finish(*index)) continue;
+        do {
+          window.look();
+          while (auto* const next = window.next()) {
+            auto pushed = co_await self.output_.push(*next->result);
+            const bool goes_on = self.output_.has_pushed(self.graph(), std::move(pushed), *next->result);
+            next->result.reset();
+            if (!goes_on) {
+              self.graph().give_up(self);
+              co_return;  // and nobody is the emitter any more
+            }
+            self.edge_.give_back(window.advance());
+          }
+        } while (!window.resign());
+      }
+    } catch (...) {
+      self.graph().fail(self, std::current_exception());
+    }
+  }
+
+  edge_type& edge_;
+  Output output_;
+  std::vector<std::unique_ptr<F>> crew_;
+};
+
+}  // namespace millrace::detail
