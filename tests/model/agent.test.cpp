@@ -43,6 +43,7 @@ struct pusher : detail::waiter<refilled_traits> {
 };
 
 enum class other {
+  nothing,
   pops,
   pops_twice,
   pushes,
@@ -53,10 +54,11 @@ enum class other {
   destroys
 };
 constexpr const char* names[] = {
-    "pop", "pop pop", "push", "pop push", "withdraw the first", "withdraw the last", "close", "destroy"};
+    "nothing",           "pop",   "pop pop", "push", "pop push", "withdraw the first",
+    "withdraw the last", "close", "destroy"};
 
 /// A full queue of 2 with three pushers before it. Thread 0 pops and then runs what it was posted, `rounds`
-/// times; the other threads do something else. If it is alone, it runs nothing before it has popped them all.
+/// times; the other threads do something else. Where they do nothing, it runs nothing before it has popped them all.
 template <int Threads>
 struct served : scenario<served<Threads>, Threads> {
   static constexpr int capacity = 2;
@@ -130,16 +132,18 @@ struct served : scenario<served<Threads>, Threads> {
       refilled_traits::this_thread().worker = this;
       refilled_traits::this_thread().executor = &home;
       for (int i = 0; i < rounds; ++i) {
-        if (Threads == 1) nobody_sleeps_for_a_message();
+        if (is_alone()) nobody_sleeps_for_a_message();
         const bool found = pop();
-        if (Threads == 1) RL_ASSERT(found);
-        if (Threads != 1 && i + 1 < rounds) run_posted();
+        if (is_alone()) RL_ASSERT(found);
+        if (!is_alone() && i + 1 < rounds) run_posted();
       }
       over.fetch_add(1, std::memory_order_acq_rel);
       run_posted();
       return;
     }
     switch (what[index - 1]) {
+      case other::nothing:
+        break;
       case other::pops_twice:
         pop();
         [[fallthrough]];
@@ -169,6 +173,7 @@ struct served : scenario<served<Threads>, Threads> {
     }
     over.fetch_add(1, std::memory_order_acq_rel);
   }
+  static bool is_alone() { return what[0] == other::nothing; }
   /// While pushers wait to be let in, whether or not their agent has run.
   void nobody_sleeps_for_a_message() {
     auto step = detail::operation_access::take_step(queue->pop());
@@ -208,11 +213,6 @@ struct served : scenario<served<Threads>, Threads> {
   }
 };
 
-void alone() {
-  using scenario = served<1>;
-  scenario::rounds = scenario::capacity + scenario::pushers;
-  check<scenario>("all at once", {1, 0});
-}
 void two(int rounds, other what, search depth) {
   using scenario = served<2>;
   scenario::rounds = rounds;
@@ -234,7 +234,7 @@ void three(int rounds, other a, other b, search depth) {
 
 int main() {
   const unsigned deep = std::getenv("MILLRACE_FULL") != nullptr ? 2 : 1;
-  alone();
+  two(served<2>::capacity + served<2>::pushers, other::nothing, {1, 0});
   for (const other what : {other::pops, other::pops_twice, other::pushes, other::pops_and_pushes,
                            other::withdraws_first, other::withdraws_last, other::closes, other::destroys}) {
     two(1, what, {3, 5000});
