@@ -17,6 +17,7 @@
 #include <millrace/lockfree/segmented_queue.hpp>
 #include <millrace/lockfree/slot_layout.hpp>
 #include <millrace/lockfree/spsc_ring.hpp>
+#include <millrace/pipeline/branches.hpp>
 #include <millrace/pipeline/from.hpp>
 #include <millrace/pipeline/running_pipeline.hpp>
 #include <millrace/pipeline/sink.hpp>

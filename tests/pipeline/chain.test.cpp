@@ -170,6 +170,15 @@ TEST_CASE("flat_map gives away the elements that it has not given, or the messag
   CHECK(left<int>(chain) == std::vector<int>{-1});
 }
 
+TEST_CASE("a chain can be copied, without its messages, whatever they are") {
+  auto chain =
+      map(chain_start<std::unique_ptr<int>>(stage), [](const std::unique_ptr<int>& p) { return *p; });
+  chain.put(std::make_unique<int>(1));
+  auto copy = chain;
+  CHECK(all(copy).empty());
+  CHECK(all(chain) == std::vector<int>{1});
+}
+
 TEST_CASE("batches are full, but for the last one") {
   batch_node<start_node> chain(start(), 2, stage);
   chain.put(1);

@@ -33,7 +33,7 @@ struct between {
     graph.start(home, nullptr);
   }
   bool push(int n) {
-    auto permit = writer.push(n).wait();
+    auto permit = writer.push(n, 0).wait();
     return writer.has_pushed(graph, std::move(permit), n);
   }
   void run() {

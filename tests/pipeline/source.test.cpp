@@ -17,10 +17,10 @@ TEST_CASE("a range source gives its elements, and ends where no more are taken i
   range_source<std::vector<int>> source(std::vector<int>{1, 2});
   source.begin(intake.token());
   CHECK_FALSE(source.has_ended());
-  CHECK(source.next().await_ready());
-  CHECK(source.next().await_resume() == std::optional<int>(2));
-  CHECK(source.next().await_resume() == std::nullopt);
-  CHECK(source.next().await_resume() == std::nullopt);
+  CHECK(source.next(0).await_ready());
+  CHECK(source.next(0).await_resume() == std::optional<int>(2));
+  CHECK(source.next(0).await_resume() == std::nullopt);
+  CHECK(source.next(0).await_resume() == std::nullopt);
   intake.request_stop();
   CHECK(source.has_ended());
   CHECK(source.close_reason() == nullptr);
@@ -28,7 +28,7 @@ TEST_CASE("a range source gives its elements, and ends where no more are taken i
 
 TEST_CASE("a range source stays valid where it is moved") {
   range_source<std::vector<int>> source(std::vector<int>{1, 2});
-  static_cast<void>(source.next());
+  static_cast<void>(source.next(0));
   auto moved = std::move(source);
-  CHECK(moved.next().await_resume() == std::optional<int>(2));
+  CHECK(moved.next(0).await_resume() == std::optional<int>(2));
 }

@@ -64,8 +64,8 @@ TEST_CASE("an ordered stage gives its results in order, however long each takes"
     while (left > 0) left = left - 1;
     return n;
   };
-  for (const std::size_t workers : {1, 2, 64}) {
-    for (const std::size_t capacity : {1, 3, 128}) {
+  for (const std::size_t workers : {1u, 2u, 64u}) {
+    for (const std::size_t capacity : {1u, 3u, 128u}) {
       CHECK(through(500, map(spin, {.workers = workers, .ordered = true, .capacity = capacity})) ==
             numbers(500));
     }

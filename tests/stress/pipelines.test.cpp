@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <millrace/pipeline/branches.hpp>
 #include <millrace/pipeline/from.hpp>
 #include <millrace/pipeline/running_pipeline.hpp>
 #include <millrace/pipeline/sink.hpp>
@@ -79,7 +80,7 @@ open add_stage(open&& to, random& dice, bool may_fail) {
     m.settle();
     return parts;
   };
-  switch (below(dice, 8)) {
+  switch (below(dice, 9)) {
     case 0:
       return std::move(to) | map(same) | buffer(capacity);
     case 1:
@@ -94,6 +95,9 @@ open add_stage(open&& to, random& dice, bool may_fail) {
       return std::move(to) | flat_map(splits) | buffer(capacity);
     case 6:
       return std::move(to) | batch(1 + below(dice, 5)) | unbatch() | map(same) | buffer(capacity);
+    case 7:
+      return std::move(to) | by_key([](const accounted& m) { return m.number(); }, how.workers) | map(same) |
+             map(later) | buffer(capacity);
     default:
       return std::move(to) | buffer(capacity, below(dice, 2) == 0 ? overflow_policy::reject
                                                                   : overflow_policy::displace_oldest);

@@ -21,6 +21,7 @@ namespace millrace::detail {
 //   std::optional<output> next()     where a stage throws, it keeps the message that it had in hand
 //   void finish()                    no put() will follow: next() gives what was kept back
 //   void abandon(lose)               lose(message, stage) for each message that is inside
+//   const stage_info& stage()        the last one
 
 /// Calls f with a message that stays its caller's until f has returned: as an lvalue, so an f that takes T is
 /// given a copy. An f that takes T&& owns what it was given, even where it throws.
@@ -42,6 +43,14 @@ using call_result = std::remove_cvref_t<decltype(call(std::declval<F&>(), std::d
 /// What leaves a stage that gives nothing.
 struct no_message {};
 
+/// State that a copy begins without: a chain is copied for other workers before it runs.
+template <class State>
+struct uncopied : State {
+  uncopied() = default;
+  uncopied(const uncopied&) : State() {}
+  uncopied(uncopied&&) = default;
+};
+
 template <class T>
 class chain_start {
  public:
@@ -51,11 +60,13 @@ class chain_start {
 
   void put(T&& message) noexcept { message_.emplace(std::move(message)); }
   std::optional<T> next() noexcept {
-    std::optional<T> out(std::move(message_));
+    std::optional<T> out;
+    if (message_) out.emplace(*std::move(message_));
     message_.reset();
     return out;
   }
   void finish() noexcept {}
+  const stage_info& stage() const noexcept { return *stage_; }
   template <class Lose>
   void abandon(Lose&& lose) noexcept {
     if (std::optional<T> message = next()) lose(*std::move(message), *stage_);
@@ -63,7 +74,7 @@ class chain_start {
 
  private:
   const stage_info* stage_;
-  std::optional<T> message_;
+  uncopied<std::optional<T>> message_;
 };
 
 /// What the nodes share: the one before, who they are, and the message that they threw at.
@@ -74,6 +85,7 @@ class chain_node {
 
   void put(auto&& message) noexcept { prev_.put(std::forward<decltype(message)>(message)); }
   void finish() noexcept { prev_.finish(); }
+  const stage_info& stage() const noexcept { return *stage_; }
   template <class Lose>
   void abandon(Lose&& lose) noexcept {
     if (failed_) lose(*std::move(failed_), *stage_);
@@ -94,13 +106,11 @@ class chain_node {
       throw;
     }
   }
-  const stage_info& stage() const noexcept { return *stage_; }
-
   Prev prev_;
 
  private:
   const stage_info* stage_;
-  std::optional<input> failed_;
+  uncopied<std::optional<input>> failed_;
 };
 
 template <class Prev, class F>
@@ -241,8 +251,8 @@ class flat_map_node : public chain_node<Prev> {
   };
 
   F f_;
-  std::optional<input> message_;
-  std::optional<elements> elements_;
+  uncopied<std::optional<input>> message_;
+  uncopied<std::optional<elements>> elements_;
 };
 
 /// Groups of n messages; the last one may be smaller.
@@ -262,9 +272,9 @@ class batch_node : public chain_node<Prev> {
       std::optional<input> message = this->prev_.next();
       if (!message) break;
       kept_.push_back(*std::move(message));
-      if (kept_.size() == n_) return std::exchange(kept_, {});
+      if (kept_.size() == n_) return take();
     }
-    if (is_last_ && !kept_.empty()) return std::exchange(kept_, {});
+    if (is_last_ && !kept_.empty()) return take();
     return std::nullopt;
   }
   void finish() noexcept {
@@ -279,8 +289,10 @@ class batch_node : public chain_node<Prev> {
   }
 
  private:
+  output take() noexcept { return std::exchange(static_cast<output&>(kept_), {}); }
+
   const std::size_t n_;
-  output kept_;
+  uncopied<output> kept_;
   bool is_last_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <millrace/pipeline/chain.hpp>
 #include <millrace/pipeline/fused_stages.hpp>
@@ -35,10 +36,10 @@ using pipeline_result = std::unique_ptr<std::conditional_t<std::is_void_v<Result
 template <class Result>
 class pipeline {
  public:
-  pipeline(std::unique_ptr<detail::pipeline_graph> graph, detail::pipeline_result<Result> result) noexcept
+  pipeline(std::shared_ptr<detail::pipeline_graph> graph, detail::pipeline_result<Result> result) noexcept
       : graph_(std::move(graph)), result_(std::move(result)) {}
 
-  std::unique_ptr<detail::pipeline_graph> graph_;
+  std::shared_ptr<detail::pipeline_graph> graph_;
   detail::pipeline_result<Result> result_;
 };
 
@@ -66,14 +67,14 @@ class flow {
   using is_pipeline_flow = void;
   using value_type = typename carried_by<Chain, Waiting>::type;
 
-  flow(std::unique_ptr<pipeline_graph> graph, Input input, Chain chain, Waiting waiting = {},
-       std::size_t workers = 1, pipeline_part* above = nullptr)
+  flow(std::shared_ptr<pipeline_graph> graph, Input input, Chain chain, Waiting waiting = {},
+       std::size_t workers = 1, std::vector<pipeline_part*> above = {})
       : graph_(std::move(graph)),
         input_(std::move(input)),
         chain_(std::move(chain)),
         waiting_(std::move(waiting)),
         workers_(workers),
-        above_(above) {}
+        above_(std::move(above)) {}
 
   pipeline_graph& graph() noexcept { return *graph_; }
 
@@ -83,14 +84,14 @@ class flow {
     static_assert(Open);
     using node = decltype(make(std::move(chain_)));
     return flow<Input, node, waits_not, true>(std::move(graph_), std::move(input_), make(std::move(chain_)),
-                                              {}, workers_, above_);
+                                              {}, workers_, std::move(above_));
   }
   /// The flow with a stage that waits at the end of its last part.
   template <class Stage>
   auto waiting(Stage stage) && {
     static_assert(Open);
     return flow<Input, Chain, Stage, false>(std::move(graph_), std::move(input_), std::move(chain_),
-                                            std::move(stage), workers_, above_);
+                                            std::move(stage), workers_, std::move(above_));
   }
   /// The flow itself where it is open, else a new part.
   auto opened(const stage_info& reader) && {
@@ -100,26 +101,35 @@ class flow {
       return cut(std::move(*this), stage_options().capacity, reader);
     }
   }
+  /// The same for a stage that sees all messages: behind by_key, too, in a new part.
+  auto gathered(const stage_info& reader) && {
+    if constexpr (std::same_as<Input, lane_input<typename Input::value_type>>) {
+      return cut(std::move(*this), stage_options().capacity, reader);
+    } else {
+      return std::move(*this).opened(reader);
+    }
+  }
 
   /// Ends the last part with this output.
   template <class Output>
   pipeline_part& close(Output output) {
     auto part = std::make_unique<fused_stages<Input, Chain, Waiting, Output>>(
         *graph_, std::move(input_), std::move(chain_), std::move(waiting_), std::move(output), workers_);
-    if (above_ != nullptr) part->above.push_back(above_);
+    part->above = std::move(above_);
     pipeline_part& closed = *part;
     graph_->add_part(std::move(part));
     return closed;
   }
-  std::unique_ptr<pipeline_graph> release() noexcept { return std::move(graph_); }
+  std::shared_ptr<pipeline_graph> release() noexcept { return std::move(graph_); }
+  std::shared_ptr<pipeline_graph> share() noexcept { return graph_; }
 
  private:
-  std::unique_ptr<pipeline_graph> graph_;
+  std::shared_ptr<pipeline_graph> graph_;
   Input input_;
   Chain chain_;
   Waiting waiting_;
   std::size_t workers_;
-  pipeline_part* above_;
+  std::vector<pipeline_part*> above_;
 };
 
 /// A flow whose last part begins behind a queue, which this one's last part pushes into.
@@ -130,7 +140,7 @@ auto cut(Flow&& from, std::size_t capacity, const stage_info& reader, std::size_
   auto& edge = from.graph().template add_edge<pipeline_edge<T>>(capacity, overflow, reader);
   pipeline_part& above = from.close(edge_output<T>(edge));
   return flow<edge_input<T>, chain_start<T>>(from.release(), edge_input<T>(edge), chain_start<T>(reader), {},
-                                             workers, &above);
+                                             workers, {&above});
 }
 
 /// A flow whose last part is a map with workers of its own, of which nothing is known to be in order: so nothing
@@ -156,7 +166,9 @@ class map_flow {
 
   pipeline_graph& graph() noexcept { return *graph_; }
   auto opened(const stage_info& reader) && { return cut(std::move(*this), stage_options().capacity, reader); }
-  std::unique_ptr<pipeline_graph> release() noexcept { return std::move(graph_); }
+  auto gathered(const stage_info& reader) && { return std::move(*this).opened(reader); }
+  std::shared_ptr<pipeline_graph> release() noexcept { return std::move(graph_); }
+  std::shared_ptr<pipeline_graph> share() noexcept { return graph_; }
 
   template <class Output>
   pipeline_part& close(Output output) {
@@ -187,7 +199,7 @@ class map_flow {
     }
   }
 
-  std::unique_ptr<pipeline_graph> graph_;
+  std::shared_ptr<pipeline_graph> graph_;
   F f_;
   const stage_info* stage_;
   std::size_t workers_;

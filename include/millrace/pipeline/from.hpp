@@ -31,9 +31,8 @@ concept message_range = requires(R& r) {
 
 template <class Source>
 auto flow_of(Source source) {
-  auto graph = std::make_unique<pipeline_graph>();
+  auto graph = std::make_shared<pipeline_graph>();
   const stage_info& stage = graph->add_stage("from", {});
-  source.begin(graph->intake());
   using T = typename Source::value_type;
   static_assert(message_requirements<T>::met);
   return flow<Source, chain_start<T>>(std::move(graph), std::move(source), chain_start<T>(stage));

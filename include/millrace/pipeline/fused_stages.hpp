@@ -5,6 +5,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -53,7 +54,8 @@ class waiting_stage {
 
 // --- where a part's messages go -----------------------------------------------------------------
 //
-//   auto push(T& message)                          to be awaited; then
+//   ways()                                         how many times a message is pushed
+//   auto push(T& message, way)                     to be awaited; then
 //   bool has_pushed(graph, its result, message)    false: nobody takes messages there any more
 //   void close(why)                                as pipeline_part::close_output
 
@@ -68,7 +70,8 @@ class edge_output {
  public:
   explicit edge_output(pipeline_edge<T>& edge) noexcept : edge_(&edge) { edge.add_writer(); }
 
-  auto push(T& message) noexcept { return edge_->queue().push(std::move(message)); }
+  static constexpr std::size_t ways() noexcept { return 1; }
+  auto push(T& message, std::size_t) noexcept { return edge_->queue().push(std::move(message)); }
   bool has_pushed(pipeline_graph& graph, push_result<T>&& result, T&) noexcept {
     return graph.has_passed(std::move(result), edge_->reader());
   }
@@ -94,7 +97,8 @@ class queue_output {
 
   queue_output(Queue queue, const stage_info& stage) noexcept : queue_(std::move(queue)), stage_(&stage) {}
 
-  auto push(value_type& message) noexcept { return queue_of(queue_).push(std::move(message)); }
+  static constexpr std::size_t ways() noexcept { return 1; }
+  auto push(value_type& message, std::size_t) noexcept { return queue_of(queue_).push(std::move(message)); }
   bool has_pushed(pipeline_graph& graph, push_result<value_type>&& result, value_type&) noexcept {
     return graph.has_passed(std::move(result), *stage_);
   }
@@ -122,12 +126,18 @@ class fused_stages final : public pipeline_part {
       : pipeline_part(graph), input_(std::move(input)), output_(std::move(output)) {
     crew_.reserve(workers);
     if constexpr (std::is_copy_constructible_v<Chain> && std::is_copy_constructible_v<Waiting>) {
-      while (crew_.size() + 1 < workers) crew_.push_back(std::make_unique<member>(chain, waiting));
+      while (crew_.size() + 1 < workers)
+        crew_.push_back(std::make_unique<member>(chain, waiting, crew_.size()));
+    } else if (workers > 1) {
+      throw std::invalid_argument(
+          "millrace: stages behind by_key have a copy of their functions for each shard, so "
+          "those must be ones that can be copied");
     }
-    crew_.push_back(std::make_unique<member>(std::move(chain), std::move(waiting)));
+    crew_.push_back(std::make_unique<member>(std::move(chain), std::move(waiting), crew_.size()));
   }
 
   void prepare() override {
+    if constexpr (requires { input_.begin(graph().intake()); }) input_.begin(graph().intake());
     workers_.reserve(crew_.size());
     for (auto& each : crew_) workers_.push_back(work(*this, *each));
   }
@@ -145,23 +155,24 @@ class fused_stages final : public pipeline_part {
 
  private:
   struct member {
-    member(Chain c, Waiting w) : chain(std::move(c)), waiting(std::move(w)) {}
+    member(Chain c, Waiting w, std::size_t n) : chain(std::move(c)), waiting(std::move(w)), number(n) {}
     Chain chain;
     [[no_unique_address]] Waiting waiting;
+    const std::size_t number;
   };
 
   static detached work(fused_stages& self, member& m) {
     try {
-      for (bool goes_on = true; goes_on && !self.is_stopped();) {
+      for (bool is_last = false; !is_last && !self.is_stopped();) {
         if (self.input_.has_ended()) {
-          goes_on = false;
-        } else if (auto message = co_await self.input_.next()) {
+          is_last = true;
+        } else if (auto message = co_await self.input_.next(m.number)) {
           m.chain.put(*std::move(message));
         } else {
-          goes_on = false;
+          is_last = true;
         }
         if (self.is_stopped()) break;
-        if (!goes_on) m.chain.finish();
+        if (is_last) m.chain.finish();
         while (std::optional<carried> message = m.chain.next()) {
           std::optional<result> awaited;
           if constexpr (waits) {
@@ -178,10 +189,18 @@ class fused_stages final : public pipeline_part {
           }
           if constexpr (!std::is_same_v<Output, no_output>) {
             auto& out = one_of<waits>(awaited, message);
-            auto pushed = co_await self.output_.push(*out);
-            goes_on = self.output_.has_pushed(self.graph(), std::move(pushed), *out);
-            if (!goes_on) self.graph().give_up(self);
-            if (!goes_on) break;
+            try {
+              for (std::size_t way = 0; way < self.output_.ways(); ++way) {
+                auto pushed = co_await self.output_.push(*out, way);
+                if (!self.output_.has_pushed(self.graph(), std::move(pushed), *out)) {
+                  self.graph().give_up(self);
+                  co_return;
+                }
+              }
+            } catch (...) {  // the choice of a way, or a copy, before it was pushed
+              self.graph().lose(*std::move(out), m.chain.stage());
+              throw;
+            }
           }
         }
       }

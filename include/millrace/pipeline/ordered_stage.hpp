@@ -69,7 +69,8 @@ class ordered_output {
  public:
   explicit ordered_output(ordered_edge<T, U>& edge) noexcept : edge_(&edge) { edge.add_writer(); }
 
-  auto push(T&) noexcept { return edge_->permits().pop(); }
+  static constexpr std::size_t ways() noexcept { return 1; }
+  auto push(T&, std::size_t) noexcept { return edge_->permits().pop(); }
   bool has_pushed(pipeline_graph& graph, pop_result<std::size_t>&& permit, T& message) noexcept {
     if (!permit) {
       graph.lose(std::move(message), edge_->reader());
@@ -127,10 +128,10 @@ class ordered_stage final : public pipeline_part {
         do {
           window.look();
           while (auto* const next = window.next()) {
-            auto pushed = co_await self.output_.push(*next->result);
-            const bool goes_on = self.output_.has_pushed(self.graph(), std::move(pushed), *next->result);
+            result out(*std::move(next->result));
             next->result.reset();
-            if (!goes_on) {
+            auto pushed = co_await self.output_.push(out, 0);
+            if (!self.output_.has_pushed(self.graph(), std::move(pushed), out)) {
               self.graph().give_up(self);
               co_return;  // and nobody is the emitter any more
             }

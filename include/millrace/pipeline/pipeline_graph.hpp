@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -43,7 +44,7 @@ class pipeline_part {
  public:
   using traits = default_traits;
 
-  explicit pipeline_part(pipeline_graph& graph) noexcept : graph_(graph) {}
+  explicit pipeline_part(pipeline_graph& graph) noexcept : graph_(&graph) {}
   pipeline_part(const pipeline_part&) = delete;
   virtual ~pipeline_part() = default;
 
@@ -77,17 +78,20 @@ class pipeline_part {
     for (pipeline_part* const each : above) each->stop_above();
   }
 
+  /// Before it is started: it belongs to another graph now.
+  void move_to(pipeline_graph& graph) noexcept { graph_ = &graph; }
+
   std::vector<pipeline_part*> above;
 
  protected:
-  pipeline_graph& graph() const noexcept { return graph_; }
+  pipeline_graph& graph() const noexcept { return *graph_; }
 
   std::vector<detached> workers_;
 
  private:
   static void ended(void* of) noexcept;
 
-  pipeline_graph& graph_;
+  pipeline_graph* graph_;
   stop_source stop_;
   traits::atomic<std::size_t> left_{0};
 };
@@ -172,6 +176,18 @@ class pipeline_graph {
   }
   void add_part(std::unique_ptr<pipeline_part> part) { parts_.push_back(std::move(part)); }
 
+  /// Takes all of another graph.
+  void absorb(pipeline_graph& other) {
+    for (auto& part : other.parts_) part->move_to(*this);
+    const auto take = [](auto& to, auto& from) {
+      to.insert(to.end(), std::move_iterator(from.begin()), std::move_iterator(from.end()));
+      from.clear();
+    };
+    take(stages_, other.stages_);
+    take(edges_, other.edges_);
+    take(parts_, other.parts_);
+  }
+
   /// Errors: std::bad_alloc, with nothing started.
   void start(executor_ref home, std::unique_ptr<message_heir> heir) {
     heir_ = std::move(heir);
@@ -255,7 +271,7 @@ inline void pipeline_part::ended(void* of) noexcept {
   auto& self = *static_cast<pipeline_part*>(of);
   if (self.left_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // E1 publish, E1 observe
   self.close_output(self.end_reason());
-  self.graph_.part_ended();  // self may be gone from here on
+  self.graph_->part_ended();  // self may be gone from here on
 }
 
 }  // namespace millrace::detail

@@ -34,7 +34,7 @@ struct drain_report {
 template <class Result>
 class running_pipeline {
  public:
-  running_pipeline(std::unique_ptr<detail::pipeline_graph> graph,
+  running_pipeline(std::shared_ptr<detail::pipeline_graph> graph,
                    detail::pipeline_result<Result> result) noexcept
       : graph_(std::move(graph)), result_(std::move(result)) {}
   running_pipeline(running_pipeline&&) noexcept = default;
@@ -93,7 +93,7 @@ class running_pipeline {
   void stop() noexcept { graph_->stop(); }
 
  private:
-  std::unique_ptr<detail::pipeline_graph> graph_;
+  std::shared_ptr<detail::pipeline_graph> graph_;
   detail::pipeline_result<Result> result_;
 };
 

@@ -80,7 +80,7 @@ struct fold_stage {
     const stage_info& stage = from.graph().add_stage(kind, {});
     auto result = std::make_unique<Result>(std::move(init));
     auto step = [so_far = result.get(), fold = std::move(f)](T& message) mutable { fold(*so_far, message); };
-    auto last = std::move(from).opened(stage).chained([&](auto&& chain) {
+    auto last = std::move(from).gathered(stage).chained([&](auto&& chain) {
       return visit_node<std::remove_cvref_t<decltype(chain)>, decltype(step), false>(std::move(chain),
                                                                                      std::move(step), stage);
     });

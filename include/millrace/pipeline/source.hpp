@@ -2,12 +2,14 @@
 #pragma once
 
 #include <coroutine>
+#include <cstddef>
 #include <exception>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <millrace/pipeline/pipeline_graph.hpp>
 #include <millrace/queue/consumer.hpp>
@@ -38,13 +40,32 @@ class edge_input {
 
   explicit edge_input(pipeline_edge<T>& edge) noexcept : edge_(&edge) {}
 
-  auto next() noexcept { return edge_->queue().pop(); }
+  auto next(std::size_t) noexcept { return edge_->queue().pop(); }
   static constexpr bool has_ended() noexcept { return false; }
   void close() noexcept { edge_->close(nullptr); }
   std::exception_ptr close_reason() const noexcept { return edge_->queue().close_reason(); }
 
  private:
   pipeline_edge<T>* edge_;
+};
+
+/// Several queues between parts, one for each worker.
+template <class T>
+class lane_input {
+ public:
+  using value_type = T;
+
+  explicit lane_input(std::vector<pipeline_edge<T>*> edges) noexcept : edges_(std::move(edges)) {}
+
+  auto next(std::size_t worker) noexcept { return edges_[worker]->queue().pop(); }
+  static constexpr bool has_ended() noexcept { return false; }
+  void close() noexcept {
+    for (pipeline_edge<T>* const edge : edges_) edge->close(nullptr);
+  }
+  std::exception_ptr close_reason() const noexcept { return edges_.front()->queue().close_reason(); }
+
+ private:
+  std::vector<pipeline_edge<T>*> edges_;
 };
 
 /// What the sources share: they end where the pipeline takes no more in.
@@ -75,7 +96,7 @@ class queue_source : public source_input {
 
   explicit queue_source(Queue queue) noexcept : queue_(std::move(queue)) {}
 
-  auto next() noexcept { return queue_of(queue_).pop().with(intake_); }
+  auto next(std::size_t) noexcept { return queue_of(queue_).pop().with(intake_); }
   std::exception_ptr close_reason() const noexcept { return queue_of(queue_).close_reason(); }
 
  private:
@@ -100,7 +121,7 @@ class range_source : public source_input {
   explicit range_source(Range range)
       : range_(std::make_unique<Range>(std::move(range))), at_(std::begin(range_of(*range_))) {}
 
-  ready_result<value_type> next() {
+  ready_result<value_type> next(std::size_t) {
     ready_result<value_type> result;
     if (at_ == std::end(range_of(*range_))) return result;
     if constexpr (std::is_pointer_v<Range>) {
@@ -137,7 +158,7 @@ class function_source : public source_input {
 
   explicit function_source(F f) : f_(std::move(f)) {}
 
-  auto next() {
+  auto next(std::size_t) {
     if constexpr (awaitable<result>) {
       return f_();
     } else {

@@ -33,6 +33,23 @@ auto operator|(Flow&& from, Stage&& stage) {
   return std::forward<Stage>(stage).attach(std::move(from));
 }
 
+/// Stages without a source: a stage that does what they do.
+template <class First, class Second>
+struct stage_sequence {
+  using is_pipeline_stage = void;
+  First first;
+  Second second;
+
+  template <class Flow>
+  auto attach(Flow&& from) && {
+    return std::move(second).attach(std::move(first).attach(std::move(from)));
+  }
+};
+template <pipeline_stage First, pipeline_stage Second>
+auto operator|(First first, Second second) {
+  return stage_sequence<First, Second>{std::move(first), std::move(second)};
+}
+
 /// What a stage that was not given any options makes of a flow.
 struct joins_part {
   std::string_view name{};
