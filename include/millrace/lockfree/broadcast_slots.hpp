@@ -86,10 +86,11 @@ class broadcast_slots {
       copy(std::as_const(here.message).get());
       return true;
     }
-    // The load has observed E1 already; but g++ 12 warns where a success is weaker than a failure.
-    while (!here.word.compare_exchange_weak(found, found + reader,
-                                            std::memory_order_acquire,     // E1 observe
-                                            std::memory_order_acquire)) {  // E3 observe
+    while (!here.word.compare_exchange_weak(
+        found, found + reader,
+        std::memory_order_acquire,  // E1 observe
+        // caution: the load has observed E1 already: but g++ 12 warns where a success is weaker than a failure
+        std::memory_order_acquire)) {  // E3 observe
       if (!holds(found, at.number)) return false;
     }
     const pinned until_copied(here);
