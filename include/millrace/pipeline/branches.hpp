@@ -198,8 +198,8 @@ struct by_key_stage {
 
 }  // namespace detail
 
-/// The end of a pipeline in several branches, each of which gets a copy of every message: tee(into(a), map(f) |
-/// into(b)).
+/// The end of a pipeline in several branches, each of which gets a copy of every message: tee(into(a), map(f)
+/// | into(b)).
 ///
 /// Ordering    in each branch, that of the messages.
 /// Errors      where one branch ends early, all do.
@@ -210,7 +210,8 @@ auto tee(Branches... branches) {
   return detail::tee_stage<Branches...>{{std::move(branches)...}};
 }
 
-/// The end of a pipeline in two branches: one for the messages of which f(const message&) is true, one for the others.
+/// The end of a pipeline in two branches: one for the messages of which f(const message&) is true, one for
+/// the others.
 ///
 /// As tee; nothing is copied.
 template <class F, detail::pipeline_stage Then, detail::pipeline_stage Otherwise>
@@ -218,9 +219,10 @@ auto partition(F f, Then then, Otherwise otherwise) {
   return detail::partition_stage<F, Then, Otherwise>{std::move(f), {std::move(then), std::move(otherwise)}};
 }
 
-/// Divides the messages among so many workers by their keys: key(const message&). The stages behind it, up to the
-/// next one that has a queue before it, have a copy of their functions for each of these workers, and all messages of
-/// one key come to the same one, in order. fold, collect, tee, partition and another by_key have such a queue.
+/// Divides the messages among so many workers by their keys: key(const message&). The stages behind it, up to
+/// the next one that has a queue before it, have a copy of their functions for each of these workers, and all
+/// messages of one key come to the same one, in order. fold, collect, tee, partition and another by_key have
+/// such a queue.
 ///
 /// Errors      std::invalid_argument on 0 shards, where it is added; and where a function cannot be copied.
 /// Complexity  a queue of 64 messages before each worker; one that is full holds back the others.
@@ -229,7 +231,8 @@ auto by_key(Key key, std::size_t shards) {
   return detail::by_key_stage<Key>{std::move(key), shards};
 }
 
-/// The beginning of a pipeline from several: their messages, each one's in order. It ends where all of them have.
+/// The beginning of a pipeline from several: their messages, each one's in order. It ends where all of them
+/// have.
 template <class First, class... Others>
   requires requires { typename First::is_pipeline_flow; }
 auto merge(First first, Others... others) {

@@ -13,9 +13,9 @@
 
 namespace millrace::detail {
 
-// A chain is stages that follow each other in one part: each node owns the one before it. A message is put in at
-// the start; then next() of the last node pulls, through all of them, the messages that come of it, one at a
-// time, until there is none. So a stage may give none, one or many, and nothing is ever buffered for that.
+// A chain is stages that follow each other in one part: each node owns the one before it. A message is put in
+// at the start; then next() of the last node pulls, through all of them, the messages that come of it, one at
+// a time, until there is none. So a stage may give none, one or many, and nothing is ever buffered for that.
 //
 //   void put(T&&)                    while next() has nothing to give
 //   std::optional<output> next()     where a stage throws, it keeps the message that it had in hand

@@ -59,8 +59,8 @@ struct carried_by<Chain, waits_not> {
   using type = typename Chain::output;
 };
 
-/// A pipeline that has no sink yet: what is complete of it is in the graph already; its last part is still open.
-/// Open: a stage without workers of its own may join its last part.
+/// A pipeline that has no sink yet: what is complete of it is in the graph already; its last part is still
+/// open. Open: a stage without workers of its own may join its last part.
 template <class Input, class Chain, class Waiting = waits_not, bool Open = true>
 class flow {
  public:
@@ -143,8 +143,8 @@ auto cut(Flow&& from, std::size_t capacity, const stage_info& reader, std::size_
                                              workers, {&above});
 }
 
-/// A flow whose last part is a map with workers of its own, of which nothing is known to be in order: so nothing
-/// may join it.
+/// A flow whose last part is a map with workers of its own, of which nothing is known to be in order: so
+/// nothing may join it.
 template <class T, class F>
 class map_flow {
  public:

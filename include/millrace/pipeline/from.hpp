@@ -47,7 +47,8 @@ template <detail::message_queue Queue>
 auto from(Queue& queue) {
   return detail::flow_of(detail::queue_source<Queue*>(&queue));
 }
-/// The same for a consumer, which the pipeline keeps: when it ends, and no other consumer is left, the queue closes.
+/// The same for a consumer, which the pipeline keeps: when it ends, and no other consumer is left, the queue
+/// closes.
 template <class T, class Queue>
 auto from(consumer<T, Queue> end) {
   return detail::flow_of(detail::queue_source<consumer<T, Queue>>(std::move(end)));
@@ -66,8 +67,8 @@ auto from(Range&& range) {
   return detail::flow_of(detail::range_source<Range>(std::move(range)));
 }
 
-/// The same for a function that gives a std::optional for each call, or something to be awaited that does: nothing
-/// is the end. It is called by one worker at a time.
+/// The same for a function that gives a std::optional for each call, or something to be awaited that does:
+/// nothing is the end. It is called by one worker at a time.
 template <class F>
   requires(std::invocable<F&> && !detail::message_range<F> && !detail::message_queue<F>)
 auto from(F f) {

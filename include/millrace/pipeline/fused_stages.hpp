@@ -111,8 +111,8 @@ class queue_output {
 
 // --- the part -----------------------------------------------------------------------------------
 
-/// Takes messages from its input, one at a time for each worker, through the chain and the stage that waits, if
-/// there is one, to its output.
+/// Takes messages from its input, one at a time for each worker, through the chain and the stage that waits,
+/// if there is one, to its output.
 template <class Input, class Chain, class Waiting, class Output>
 class fused_stages final : public pipeline_part {
   using carried = typename Chain::output;

@@ -85,8 +85,8 @@ class ordered_output {
   ordered_edge<T, U>* edge_;
 };
 
-/// Workers who each take a message from the window, wherever it is; who finishes the one whose turn it is pushes
-/// its result, and those after it that are finished, for all.
+/// Workers who each take a message from the window, wherever it is; who finishes the one whose turn it is
+/// pushes its result, and those after it that are finished, for all.
 template <class T, class F, class Output>
 class ordered_stage final : public pipeline_part {
   using result = typename stage_result<F, T>::type;

@@ -37,7 +37,8 @@ class message_heir {
   virtual void inherit(const undelivered& message) noexcept = 0;
 };
 
-/// Stages that work on a message one after the other without a queue between them, and the workers that do it.
+/// Stages that work on a message one after the other without a queue between them, and the workers that do
+/// it.
 class pipeline_part {
   // E1  worker end -> last end   all that the workers did, to who closes what is behind them.
 
@@ -144,10 +145,10 @@ class pipeline_edge final : public pipeline_edge_base {
 class pipeline_graph {
   //   built --start()--> running --the last worker of the last part ends--> over
   //
-  // A part ends when its input is closed and empty, or it is stopped. Its last worker then closes what is behind
-  // it, so an end goes down from the sources. A failure goes both ways: downwards as the reason of a closed
-  // queue, upwards as a stop of all the parts above. Whoever ends the last part gives away what is left inside,
-  // and lets finished() go on.
+  // A part ends when its input is closed and empty, or it is stopped. Its last worker then closes what is
+  // behind it, so an end goes down from the sources. A failure goes both ways: downwards as the reason of a
+  // closed queue, upwards as a stop of all the parts above. Whoever ends the last part gives away what is
+  // left inside, and lets finished() go on.
   //
   // E3  part end -> last end   all that the parts did, to who gives away what they left.
 

@@ -12,22 +12,24 @@ namespace millrace::detail {
 
 /// Messages that are worked on by several at a time, and whose results leave in the order in which they came.
 ///
-/// Threads     a place belongs to who has put a message there, then to who works on it, until finish(). Then it
-///             is the emitter's: one at a time, who takes the results in order.
+/// Threads     a place belongs to who has put a message there, then to who works on it, until finish(). Then
+///             it is the emitter's: one at a time, who takes the results in order.
 /// Progress    wait-free.
 template <class T, class U, class Traits>
 class reorder_window {
   // Places go round: the n-th message is in place n % size. A place is
   //
-  //   free --put--> a message --work--> a result, or none --finish--> done --the emitter takes it, in turn--> free
+  //   free --put--> a message --work--> a result, or none --finish--> done --the emitter takes it, in turn-->
+  //   free
   //
-  // finished_ counts the finish() calls that no emitter has seen to. Who takes it from 0 to 1 is the emitter; it
-  // takes results while the next place is done, and resigns by taking the count back to 0, where it has not
-  // changed since it began to look: else it looks again. So a place that is done when the emitter looks is taken by
-  // it, and one that is done later is seen by it or by the next emitter.
+  // finished_ counts the finish() calls that no emitter has seen to. Who takes it from 0 to 1 is the emitter;
+  // it takes results while the next place is done, and resigns by taking the count back to 0, where it has
+  // not changed since it began to look: else it looks again. So a place that is done when the emitter looks
+  // is taken by it, and one that is done later is seen by it or by the next emitter.
   //
   // E1  finish -> emitter        the result, by its flag; that it is done, by the count.
-  // E2  emitter -> next emitter  where it stands (next_), by the count, which the finish() calls between only add to.
+  // E2  emitter -> next emitter  where it stands (next_), by the count, which the finish() calls between only
+  //                              add to.
 
  public:
   struct place {

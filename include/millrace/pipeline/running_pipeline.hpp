@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -29,8 +30,9 @@ struct drain_report {
 /// A pipeline that was started.
 ///
 /// Threads     any thread may stop(); one at a time waits for the end.
-/// Lifetime    the destructor stops it and blocks until nothing of it runs: never where that would block a thread
-///             that the pipeline needs. Who has awaited finished() does not block. The executor outlives it.
+/// Lifetime    the destructor stops it and blocks until nothing of it runs: never where that would block a
+///             thread that the pipeline needs. Who has awaited finished() does not block. The executor
+///             outlives it.
 template <class Result>
 class running_pipeline {
  public:
@@ -54,8 +56,8 @@ class running_pipeline {
     }
   }
 
-  /// Operation -> op_status, ok unless it was given a deadline or a token: waits until nothing of the pipeline runs.
-  /// Errors: rethrows the first exception of a stage.
+  /// Operation -> op_status, ok unless it was given a deadline or a token: waits until nothing of the
+  /// pipeline runs. Errors: rethrows the first exception of a stage.
   auto finished() noexcept {
     using step = detail::join_step<detail::pipeline_graph>;
     return operation<step>(std::in_place_type<step>, *graph_);
@@ -73,6 +75,7 @@ class running_pipeline {
   }
 
   /// Takes no more from the sources, lets what is inside go through, and where that takes longer, stops it.
+  /// The running_pipeline stays where it is until then.
   template <class Rep, class Period>
   task<drain_report> drain(std::chrono::duration<Rep, Period> most) {
     graph_->end_intake();
@@ -89,7 +92,8 @@ class running_pipeline {
     co_return drain_report{is_complete, graph_->lost(), graph_->error()};
   }
 
-  /// Ends the pipeline: its waits end, what is in work is finished, and all that is inside goes to on_undelivered.
+  /// Ends the pipeline: its waits end, what is in work is finished, and all that is inside goes to
+  /// on_undelivered.
   void stop() noexcept { graph_->stop(); }
 
  private:
@@ -114,18 +118,19 @@ class function_heir final : public message_heir {
 /// Starts a pipeline: its stages run on `home` from here on.
 ///
 /// Threads     what the stages call is called by the executor's threads.
-/// Errors      std::bad_alloc, with nothing started. Where a stage throws, the pipeline fails: what it has already
-///             given goes on to the sink, whose queue is closed with the exception; the stages before it are stopped; and
-///             finished() rethrows. What is inside those then goes to on_undelivered.
+/// Errors      std::bad_alloc, with nothing started. Where a stage throws, the pipeline fails: what it has
+///             already given goes on to the sink, whose queue is closed with the exception; the stages before
+///             it are stopped; and finished() rethrows. What is inside those then goes to on_undelivered.
 /// Complexity  an allocation for each worker; none for a message but those of its stages.
 template <executor E, class Result>
 running_pipeline<Result> start(E& home, pipeline<Result> what) {
   what.graph_->start(home, nullptr);
   return {std::move(what.graph_), std::move(what.result_)};
 }
-/// The same; on_undelivered(const undelivered&) is called for each message that leaves the pipeline by no sink, by
-/// several threads at the same time. It must not throw: that ends the program.
+/// The same; on_undelivered(const undelivered&) is called for each message that leaves the pipeline by no
+/// sink, by several threads at the same time. It must not throw: that ends the program.
 template <executor E, class Result, class F>
+  requires std::invocable<F&, const undelivered&>
 running_pipeline<Result> start(E& home, pipeline<Result> what, F on_undelivered) {
   what.graph_->start(home, std::make_unique<detail::function_heir<F>>(std::move(on_undelivered)));
   return {std::move(what.graph_), std::move(what.result_)};

@@ -102,8 +102,8 @@ struct collect_stage {
 
 }  // namespace detail
 
-/// A sink that pushes the messages into a queue, and closes it at the end of the pipeline; with the reason, where
-/// that failed.
+/// A sink that pushes the messages into a queue, and closes it at the end of the pipeline; with the reason,
+/// where that failed.
 ///
 /// Lifetime    the queue outlives the pipeline. Where it is closed before, the pipeline stops.
 template <class Queue>

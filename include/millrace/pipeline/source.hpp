@@ -148,7 +148,8 @@ struct function_result<Result> {
   using type = std::remove_cvref_t<await_result_t<Result>>;
 };
 
-/// A function that is called for each message: it returns an optional, or something to be awaited that gives one.
+/// A function that is called for each message: it returns an optional, or something to be awaited that gives
+/// one.
 template <class F>
 class function_source : public source_input {
   using result = std::invoke_result_t<F&>;

@@ -204,12 +204,14 @@ struct buffer_stage {
 /// A stage that gives f(message) for each message. f may be a function of a task, or of anything else to be
 /// awaited: then the stage gives what that gives.
 ///
-/// Threads     one worker calls f, on the pipeline's executor; with options, `workers` of them, each its own copy.
+/// Threads     one worker calls f, on the pipeline's executor; with options, `workers` of them, each its own
+///             copy.
 /// Ordering    with one worker, that of the messages.
-/// Errors      where f throws, the pipeline fails (see start), and the message goes to on_undelivered. f is passed
-///             an lvalue, and what it has not moved from is still there then; an f that takes T&& owns its message.
-/// Complexity  joins the stages before it: no queue, no allocation. With options, or behind a stage that has some
-///             or that waits, it has a queue before it.
+/// Errors      where f throws, the pipeline fails (see start), and the message goes to on_undelivered. f is
+///             passed an lvalue, and what it has not moved from is still there then; an f that takes T&& owns
+///             its message.
+/// Complexity  joins the stages before it: no queue, no allocation. With options, or behind a stage that has
+///             some or that waits, it has a queue before it.
 template <class F>
 auto map(F f) {
   return detail::map_stage<F, detail::joins_part>{std::move(f), {}};
@@ -238,8 +240,8 @@ auto tap(F f) {
 /// A stage that gives the elements of the range f(message), one after the other.
 ///
 /// As map, without options.
-/// Lifetime    the message lives until its last element has been given: the range may refer to it. A range that
-///             owns its elements is moved from.
+/// Lifetime    the message lives until its last element has been given: the range may refer to it. A range
+///             that owns its elements is moved from.
 template <class F>
 auto flat_map(F f) {
   return detail::flat_map_stage<F>{std::move(f), "flat_map"};
@@ -262,8 +264,8 @@ inline auto batch(std::size_t n) {
   return detail::batch_stage{n};
 }
 
-/// A queue between the stages before and behind it, which then work at the same time. With an overflow policy,
-/// the messages that find it full, or the oldest ones in it, go to on_undelivered instead of waiting.
+/// A queue between the stages before and behind it, which then work at the same time. With an overflow
+/// policy, the messages that find it full, or the oldest ones in it, go to on_undelivered instead of waiting.
 ///
 /// Errors      std::invalid_argument on capacity 0, where it is added.
 inline auto buffer(std::size_t capacity, overflow_policy overflow = overflow_policy::wait) {

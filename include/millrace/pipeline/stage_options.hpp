@@ -8,11 +8,12 @@
 
 namespace millrace {
 
-/// How a stage of a pipeline works. A stage that is given these has a queue before it, and workers of its own.
+/// How a stage of a pipeline works. A stage that is given these has a queue before it, and workers of its
+/// own.
 struct stage_options {
   std::size_t workers = 1;  ///< how many messages are in work at a time, each worker with its own copy of f
-  /// Whether results leave in the order in which their messages came. One that takes long holds back those behind
-  /// it, but not the work on them: `capacity` messages are inside at most.
+  /// Whether results leave in the order in which their messages came. One that takes long holds back those
+  /// behind it, but not the work on them: `capacity` messages are inside at most.
   bool ordered = false;
   std::size_t capacity = 64;  ///< of the queue before the stage, in messages
   std::string_view name{};    ///< in what is told of the stage; by default what it is, and its place
