@@ -49,9 +49,10 @@ class history {
   ///   push ok       there is room, and it is open         push closed   it is closed
   ///   push full     there is none; or the pop of the message `capacity` places ahead is in flight
   ///   pop ok        it is the oldest                      pop closed    none is there, and it is closed
-  ///   pop empty     none is there; or the push of the oldest is in flight
+  ///   pop empty     none is there, and it is open; or the push of the oldest is in flight
   ///   drained ok    none is there, and it is closed       close ok      it is open
-  /// But full and empty may be said for lack of news: for them, in flight is what does not happen-before.
+  /// But full and empty may be said for lack of news: for them, in flight is what does not happen-before, and
+  /// closed what was before that.
   /// At capacity 0, a push takes effect right before its pop, and there is neither room nor a message for
   /// anybody else.
   void check(std::size_t capacity) {
@@ -79,6 +80,7 @@ class history {
     int pushed = 0;
     int popped = 0;
     bool closed = false;
+    signed char closer = 0;    // if it is closed
     signed char pushes[most];  // which call was the n-th push that is in
     signed char pops[most];    // and the n-th pop
   };
@@ -138,9 +140,11 @@ class history {
           return true;
         }
         if (c.said == op_status::closed) return at.closed && size == 0;
-        return size == 0 || !happens_before(calls_[at.pushes[at.popped]], c);
+        if (size != 0) return !happens_before(calls_[at.pushes[at.popped]], c);
+        return !at.closed || !happens_before(calls_[at.closer], c);
       case close:
         if (c.said != op_status::empty && at.closed != (c.said == op_status::closed)) return false;
+        if (!at.closed) at.closer = static_cast<signed char>(i);
         at.closed = true;
         return true;
       case drained:

@@ -132,6 +132,7 @@ void scripts() {
   run<2>("push push push | pop pop pop", 0, {deeper, 5000});
   run<2>("push push push push | pop pop pop pop", 1, {deeper, 5000});
   run<2>("push push | close_and_drain", 1, {deeper, 5000});
+  run<2>("try_pop | close try_pop", 1, {deeper, 5000});
   run<3>("push | pop | close", 0, {deep, 5000});
   run<3>("push | pop | close", 1, {deep, 5000});
   run<3>("push push | pop pop | close", 1, {deep, 5000});

@@ -153,6 +153,8 @@ class unbounded_core : public core_options<T> {
           return true;
         }
         if ((tail & busy) != 0) continue;
+      } else if (segments_.head() != head) {
+        continue;  // else a closed queue could be empty meanwhile
       }
       out.refuse(op_status::empty);
       return false;
