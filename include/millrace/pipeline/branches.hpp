@@ -5,7 +5,6 @@
 #include <concepts>
 #include <cstddef>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
