@@ -137,4 +137,5 @@ TEST_CASE("a part that fails because it was stopped does not fail the pipeline")
   }
   graph.joined();
   CHECK(graph.error() == nullptr);
+  CHECK(told == std::vector<std::string>{"close input", "close output", "abandon"});
 }

@@ -84,25 +84,20 @@ class edge_output {
 /// A queue of the user's; Queue is a pointer to one, or a producer.
 template <class Queue>
 class queue_output {
-  static auto& queue_of(const Queue& queue) noexcept {
-    if constexpr (std::is_pointer_v<Queue>) {
-      return *queue;
-    } else {
-      return queue;
-    }
-  }
-
  public:
-  using value_type = typename std::remove_cvref_t<decltype(queue_of(std::declval<Queue&>()))>::value_type;
+  using value_type =
+      typename std::remove_cvref_t<decltype(pointee_or_self(std::declval<Queue&>()))>::value_type;
 
   queue_output(Queue queue, const stage_info& stage) noexcept : queue_(std::move(queue)), stage_(&stage) {}
 
   static constexpr std::size_t ways() noexcept { return 1; }
-  auto push(value_type& message, std::size_t) noexcept { return queue_of(queue_).push(std::move(message)); }
+  auto push(value_type& message, std::size_t) noexcept {
+    return pointee_or_self(queue_).push(std::move(message));
+  }
   bool has_pushed(pipeline_graph& graph, push_result<value_type>&& result, value_type&) noexcept {
     return graph.has_passed(std::move(result), *stage_);
   }
-  void close(const std::exception_ptr& why) noexcept { queue_of(queue_).close(why); }
+  void close(const std::exception_ptr& why) noexcept { pointee_or_self(queue_).close(why); }
 
  private:
   Queue queue_;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,16 @@
 namespace millrace::detail {
 
 class pipeline_graph;
+
+/// What a pointer points to; of anything else, itself.
+template <class T>
+auto& pointee_or_self(T& of) noexcept {
+  if constexpr (std::is_pointer_v<T>) {
+    return *of;
+  } else {
+    return of;
+  }
+}
 
 /// What the pipeline tells of a stage.
 struct stage_info {
@@ -208,10 +219,8 @@ class pipeline_graph {
 
   /// The first failure is the pipeline's. Not where the part was stopped before: that is why it failed.
   void fail(pipeline_part& at, std::exception_ptr why) noexcept {
-    if (!at.is_stopped() &&
-        !failed_.exchange(true, std::memory_order_relaxed)) {  // relaxed: E3 carries error_
-      error_ = why;
-    }
+    if (at.is_stopped()) return;
+    if (!failed_.exchange(true, std::memory_order_relaxed)) error_ = why;  // relaxed: E3 carries error_
     at.close_output(why);
     give_up(at);
   }

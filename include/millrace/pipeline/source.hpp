@@ -83,21 +83,14 @@ class source_input {
 /// A queue of the user's; Queue is a pointer to one, or a consumer.
 template <class Queue>
 class queue_source : public source_input {
-  static auto& queue_of(const Queue& queue) noexcept {
-    if constexpr (std::is_pointer_v<Queue>) {
-      return *queue;
-    } else {
-      return queue;
-    }
-  }
-
  public:
-  using value_type = typename std::remove_cvref_t<decltype(queue_of(std::declval<Queue&>()))>::value_type;
+  using value_type =
+      typename std::remove_cvref_t<decltype(pointee_or_self(std::declval<Queue&>()))>::value_type;
 
   explicit queue_source(Queue queue) noexcept : queue_(std::move(queue)) {}
 
-  auto next(std::size_t) noexcept { return queue_of(queue_).pop().with(intake_); }
-  std::exception_ptr close_reason() const noexcept { return queue_of(queue_).close_reason(); }
+  auto next(std::size_t) noexcept { return pointee_or_self(queue_).pop().with(intake_); }
+  std::exception_ptr close_reason() const noexcept { return pointee_or_self(queue_).close_reason(); }
 
  private:
   Queue queue_;
@@ -106,24 +99,17 @@ class queue_source : public source_input {
 /// A range: a pointer to one, which is copied from, or one of its own, which is moved from.
 template <class Range>
 class range_source : public source_input {
-  static auto& range_of(Range& range) noexcept {
-    if constexpr (std::is_pointer_v<Range>) {
-      return *range;
-    } else {
-      return range;
-    }
-  }
-  using iterator = decltype(std::begin(range_of(std::declval<Range&>())));
+  using iterator = decltype(std::begin(pointee_or_self(std::declval<Range&>())));
 
  public:
   using value_type = std::remove_cvref_t<decltype(*std::declval<iterator&>())>;
 
   explicit range_source(Range range)
-      : range_(std::make_unique<Range>(std::move(range))), at_(std::begin(range_of(*range_))) {}
+      : range_(std::make_unique<Range>(std::move(range))), at_(std::begin(pointee_or_self(*range_))) {}
 
   ready_result<value_type> next(std::size_t) {
     ready_result<value_type> result;
-    if (at_ == std::end(range_of(*range_))) return result;
+    if (at_ == std::end(pointee_or_self(*range_))) return result;
     if constexpr (std::is_pointer_v<Range>) {
       result.value.emplace(*at_);
     } else {
