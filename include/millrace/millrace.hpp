@@ -18,10 +18,13 @@
 #include <millrace/lockfree/slot_layout.hpp>
 #include <millrace/lockfree/spsc_ring.hpp>
 #include <millrace/pipeline/branches.hpp>
+#include <millrace/pipeline/error_policy.hpp>
+#include <millrace/pipeline/failed.hpp>
 #include <millrace/pipeline/from.hpp>
 #include <millrace/pipeline/running_pipeline.hpp>
 #include <millrace/pipeline/sink.hpp>
 #include <millrace/pipeline/stage.hpp>
+#include <millrace/pipeline/timeout.hpp>
 #include <millrace/queue/bounded_queue.hpp>
 #include <millrace/queue/broadcast.hpp>
 #include <millrace/queue/consumer.hpp>

@@ -28,8 +28,8 @@ struct between {
 
   between() {
     const auto negate = [](int n) { return -n; };
-    graph.add_part(std::make_unique<ordered_stage<int, decltype(negate), edge_output<int>>>(
-        graph, in, negate, edge_output<int>(out), 2));
+    graph.add_part(std::make_unique<ordered_stage<int, decltype(negate), fails, edge_output<int>>>(
+        graph, in, negate, fails(), edge_output<int>(out), 2));
     graph.start(home, nullptr);
   }
   bool push(int n) {

@@ -2,7 +2,7 @@
 
 // Random pipelines: stages, widths, capacities, what fails, when they are stopped or drained, and by whom. Each of
 // them ends, and every message has come to the sink, was dropped by a stage that drops, was handed over as
-// undelivered, or is still in the source.
+// undelivered or as a dead letter, or is still in the source.
 
 #include <atomic>
 #include <chrono>
@@ -16,6 +16,8 @@
 #include <vector>
 
 #include <millrace/pipeline/branches.hpp>
+#include <millrace/pipeline/error_policy.hpp>
+#include <millrace/pipeline/failed.hpp>
 #include <millrace/pipeline/from.hpp>
 #include <millrace/pipeline/running_pipeline.hpp>
 #include <millrace/pipeline/sink.hpp>
@@ -36,6 +38,7 @@ using namespace std::chrono_literals;
 using support::accounted;
 using support::ledger;
 using message_queue = bounded_queue<accounted>;
+using letter_queue = bounded_queue<failed<accounted>>;
 using random = std::minstd_rand;
 
 /// A pipeline that may go on with any stage: each of ours ends with a buffer, so that its type stays the same.
@@ -54,7 +57,7 @@ struct trap {
   }
 };
 
-open add_stage(open&& to, random& dice, bool may_fail) {
+open add_stage(open&& to, random& dice, bool may_fail, letter_queue& letters) {
   trap fails{may_fail && below(dice, 6) == 0 ? 1 + below(dice, 60) : 0};
   const std::size_t capacity = 1 + below(dice, 8);
   const stage_options how{
@@ -80,7 +83,17 @@ open add_stage(open&& to, random& dice, bool may_fail) {
     m.settle();
     return parts;
   };
-  switch (below(dice, 9)) {
+  trap often{1 + below(dice, 10)};
+  const auto fails_often = [often](accounted& m) mutable {
+    often.pass();
+    return accounted(std::move(m));
+  };
+  const auto fails_later = [often](accounted& m) mutable -> task<accounted> {
+    often.pass();
+    co_return std::move(m);
+  };
+  const retry soon{.attempts = 1 + below(dice, 3), .first = 10us};
+  switch (below(dice, 13)) {
     case 0:
       return std::move(to) | map(same) | buffer(capacity);
     case 1:
@@ -98,15 +111,25 @@ open add_stage(open&& to, random& dice, bool may_fail) {
     case 7:
       return std::move(to) | by_key([](const accounted& m) { return m.number(); }, how.workers) | map(same) |
              map(later) | buffer(capacity);
+    case 8:
+      return std::move(to) | map(fails_often).on_error(soon, skip()) | map(same) | buffer(capacity);
+    case 9:
+      return std::move(to) | map(fails_later).on_error(dead_letter(letters)) | buffer(capacity);
+    case 10:
+      return std::move(to) | map(fails_later, how).on_error(soon, dead_letter(letters)) | buffer(capacity);
+    case 11:
+      return std::move(to) | throttle(1e6, 1 + below(dice, 20)) | batch(1 + below(dice, 9), 20us) |
+             unbatch() | buffer(capacity);
     default:
       return std::move(to) | buffer(capacity, below(dice, 2) == 0 ? overflow_policy::reject
                                                                   : overflow_policy::displace_oldest);
   }
 }
 
-pipeline<void> with_stages(std::size_t n, open&& to, random& dice, bool may_fail, message_queue& out) {
+pipeline<void> with_stages(std::size_t n, open&& to, random& dice, bool may_fail, message_queue& out,
+                           letter_queue& letters) {
   if (n == 0) return std::move(to) | into(out);
-  return with_stages(n - 1, add_stage(std::move(to), dice, may_fail), dice, may_fail, out);
+  return with_stages(n - 1, add_stage(std::move(to), dice, may_fail, letters), dice, may_fail, out, letters);
 }
 
 enum class ending { source_closes, stops, drains, lets_go, sink_closes };
@@ -122,9 +145,10 @@ outcome run_one(unsigned seed) {
   {
     message_queue in(1 + below(dice, 16));
     message_queue out(1 + below(dice, 16));
+    letter_queue letters(1 + below(dice, 4));
     const bool may_fail = below(dice, 3) == 0;
     pipeline<void> stages =
-        with_stages(below(dice, 5), from(in) | buffer(1 + below(dice, 8)), dice, may_fail, out);
+        with_stages(below(dice, 5), from(in) | buffer(1 + below(dice, 8)), dice, may_fail, out, letters);
     thread_pool pool(1 + static_cast<unsigned>(below(dice, 3)));
     const auto how = static_cast<ending>(below(dice, 5));
     const int at = static_cast<int>(below(dice, 200));
@@ -137,6 +161,14 @@ outcome run_one(unsigned seed) {
           const auto message = out.pop().wait();
           if (!message) break;
           message->settle();
+        }
+      });
+      std::thread undertaker([&] {
+        for (int n = 0;; ++n) {
+          if (how == ending::sink_closes && n == at) letters.close();
+          auto letter = letters.pop().wait();
+          if (!letter) break;
+          letter->message.settle();
         }
       });
       std::thread producer([&] {
@@ -165,11 +197,14 @@ outcome run_one(unsigned seed) {
       };
       finish();
       in.close();
+      letters.close();
+      undertaker.join();
       producer.join();
       consumer.join();
     }
     while (auto message = in.try_pop()) message->settle();
     while (auto message = out.try_pop()) message->settle();
+    while (auto letter = letters.try_pop()) letter->message.settle();
   }
   return {book.is_balanced(), book.made};
 }

@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <future>
+#include <vector>
 
 #include <millrace/queue/bounded_queue.hpp>
 #include <millrace/task/resume_on.hpp>
+#include <millrace/task/scope.hpp>
 #include <millrace/task/sync_wait.hpp>
 #include <millrace/task/task.hpp>
 #include <millrace/task/thread_pool.hpp>
@@ -14,6 +16,7 @@
 
 #include "support/catch.hpp"
 #include "support/foreign_task.hpp"
+#include "support/virtual_time.hpp"
 
 namespace {
 
@@ -33,7 +36,39 @@ millrace::task<clock::duration> sleep_twice(std::chrono::milliseconds span) {
   co_return clock::now() - begin;
 }
 
+millrace::task<> sleep_then(std::chrono::milliseconds span, support::virtual_time& time,
+                            std::vector<int>& woken) {
+  (void)co_await millrace::sleep_for(span);
+  woken.push_back(static_cast<int>(time.elapsed() / 1ms));
+}
+millrace::task<> wait_within(std::chrono::milliseconds span, support::virtual_time& time,
+                             std::vector<int>& woken) {
+  millrace::bounded_queue<int> empty(1);
+  const auto none = co_await empty.pop().within(span);
+  if (none.status() == op_status::timeout) woken.push_back(-static_cast<int>(time.elapsed() / 1ms));
+}
+
 }  // namespace
+
+TEST_CASE("after() and within() count by the time of the executor's timers") {
+  support::virtual_time time;
+  std::vector<int> woken;
+  millrace::scope scope;
+  scope.spawn(time, sleep_then(40ms, time, woken));
+  scope.spawn(time, sleep_then(10ms, time, woken));
+  scope.spawn(time, wait_within(25ms, time, woken));
+  time.advance(9ms);
+  CHECK(woken.empty());
+  time.advance(1h);
+  CHECK(woken == std::vector<int>{10, -25, 40});
+  CHECK(time.elapsed() == 1h + 9ms);
+  after(15ms).on(time).start([&](op_status) { woken.clear(); });
+  time.advance(14ms);
+  CHECK(woken.size() == 3);
+  time.advance(1ms);
+  CHECK(woken.empty());
+  scope.join().wait();
+}
 
 TEST_CASE("after() completes when its time has come, run in any way") {
   const auto begin = clock::now();

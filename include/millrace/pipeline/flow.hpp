@@ -101,6 +101,14 @@ class flow {
       return cut(std::move(*this), stage_options().capacity, reader);
     }
   }
+  /// The same for a stage that wants to be woken at a time: the part must be able to wait until then.
+  auto timed(const stage_info& reader) && {
+    if constexpr (Open && !Chain::may_pause && requires(Input& in) { in.next_until({}, {}); }) {
+      return std::move(*this);
+    } else {
+      return cut(std::move(*this), stage_options().capacity, reader);
+    }
+  }
   /// The same for a stage that sees all messages: behind by_key, too, in a new part.
   auto gathered(const stage_info& reader) && {
     if constexpr (std::same_as<Input, lane_input<typename Input::value_type>>) {
@@ -145,15 +153,15 @@ auto cut(Flow&& from, std::size_t capacity, const stage_info& reader, std::size_
 
 /// A flow whose last part is a map with workers of its own, of which nothing is known to be in order: so
 /// nothing may join it.
-template <class T, class F>
+template <class T, class F, class Errors>
 class map_flow {
  public:
   using is_pipeline_flow = void;
   using value_type = typename stage_result<F, T>::type;
 
   template <class Flow>
-  map_flow(Flow&& from, F f, const stage_options& how, const stage_info& stage)
-      : f_(std::move(f)), stage_(&stage), workers_(how.workers) {
+  map_flow(Flow&& from, F f, const stage_options& how, const stage_info& stage, Errors errors)
+      : f_(std::move(f)), errors_(std::move(errors)), stage_(&stage), workers_(how.workers) {
     if (how.ordered && workers_ > 1) {
       ordered_ = &from.graph().template add_edge<ordered_edge<T, value_type>>(how.capacity, stage);
       above_ = &from.close(ordered_output<T, value_type>(*ordered_));
@@ -166,6 +174,7 @@ class map_flow {
 
   pipeline_graph& graph() noexcept { return *graph_; }
   auto opened(const stage_info& reader) && { return cut(std::move(*this), stage_options().capacity, reader); }
+  auto timed(const stage_info& reader) && { return std::move(*this).opened(reader); }
   auto gathered(const stage_info& reader) && { return std::move(*this).opened(reader); }
   std::shared_ptr<pipeline_graph> release() noexcept { return std::move(graph_); }
   std::shared_ptr<pipeline_graph> share() noexcept { return graph_; }
@@ -184,23 +193,24 @@ class map_flow {
   std::unique_ptr<pipeline_part> make(Output output) {
     using start = chain_start<T>;
     if (ordered_ != nullptr) {
-      return std::make_unique<ordered_stage<T, F, Output>>(*graph_, *ordered_, std::move(f_),
-                                                           std::move(output), workers_);
+      return std::make_unique<ordered_stage<T, F, Errors, Output>>(
+          *graph_, *ordered_, std::move(f_), std::move(errors_), std::move(output), workers_);
     } else if constexpr (awaitable<decltype(call(f_, std::declval<T&>()))>) {
-      using waits = waiting_stage<F, T>;
+      using waits = waiting_stage<F, T, Errors>;
       return std::make_unique<fused_stages<edge_input<T>, start, waits, Output>>(
-          *graph_, edge_input<T>(*plain_), start(*stage_), waits(std::move(f_), *stage_), std::move(output),
-          workers_);
-    } else {
-      using node = map_node<start, F>;
-      return std::make_unique<fused_stages<edge_input<T>, node, waits_not, Output>>(
-          *graph_, edge_input<T>(*plain_), node(start(*stage_), std::move(f_), *stage_), waits_not(),
+          *graph_, edge_input<T>(*plain_), start(*stage_), waits(std::move(f_), *stage_, std::move(errors_)),
           std::move(output), workers_);
+    } else {
+      using node = map_node<start, F, Errors>;
+      return std::make_unique<fused_stages<edge_input<T>, node, waits_not, Output>>(
+          *graph_, edge_input<T>(*plain_), node(start(*stage_), std::move(f_), *stage_, std::move(errors_)),
+          waits_not(), std::move(output), workers_);
     }
   }
 
   std::shared_ptr<pipeline_graph> graph_;
   F f_;
+  [[no_unique_address]] Errors errors_;
   const stage_info* stage_;
   std::size_t workers_;
   pipeline_edge<T>* plain_ = nullptr;

@@ -11,10 +11,12 @@
 #include <vector>
 
 #include <millrace/pipeline/chain.hpp>
+#include <millrace/pipeline/error_policy.hpp>
 #include <millrace/pipeline/pipeline_graph.hpp>
 #include <millrace/queue/push_result.hpp>
 #include <millrace/task/awaitable.hpp>
 #include <millrace/task/detached.hpp>
+#include <millrace/task/task.hpp>
 #include <millrace/wait/op_status.hpp>
 
 namespace millrace::detail {
@@ -34,22 +36,48 @@ struct stage_result<F, T> {
 
 struct waits_not {
   using result = void;
+  static constexpr bool settles = false;
 };
 
-/// f(message) is awaited.
-template <class F, class T>
+/// f(message) is awaited, if that can be.
+template <class F, class T, class Errors = fails>
 class waiting_stage {
  public:
   using result = typename stage_result<F, T>::type;
+  static constexpr bool settles = !std::is_same_v<Errors, fails>;
 
-  waiting_stage(F f, const stage_info& stage) : f_(std::move(f)), stage_(&stage) {}
+  waiting_stage(F f, const stage_info& stage, Errors errors = {})
+      : f_(std::move(f)), stage_(&stage), errors_(std::move(errors)) {}
 
   decltype(auto) operator()(T& message) { return call(f_, message); }
   const stage_info& stage() const noexcept { return *stage_; }
 
+  /// Goes on with a message at which f threw `why`: true, with a result, or false, with the message gone.
+  /// Errors: that of f, where the stage fails.
+  template <class U>
+  task<bool> recover(T& message, std::optional<U>& to, std::exception_ptr why) {
+    for (std::size_t attempts = 1;; ++attempts) {
+      const bool again = co_await errors_.settle(std::exchange(why, nullptr), message, attempts, *stage_);
+      if (!again) co_return false;
+      try {
+        if constexpr (!awaitable<decltype(call(f_, message))>) {
+          to.emplace(call(f_, message));
+        } else if constexpr (std::is_void_v<result>) {
+          co_await call(f_, message);
+        } else {
+          to.emplace(co_await call(f_, message));
+        }
+        co_return true;
+      } catch (...) {
+        why = std::current_exception();
+      }
+    }
+  }
+
  private:
   F f_;
   const stage_info* stage_;
+  [[no_unique_address]] Errors errors_;
 };
 
 // --- where a part's messages go -----------------------------------------------------------------
@@ -159,8 +187,19 @@ class fused_stages final : public pipeline_part {
   static detached work(fused_stages& self, member& m) {
     try {
       for (bool is_last = false; !is_last && !self.is_stopped();) {
+        stage_clock::time_point due = stage_clock::time_point::max();
+        if constexpr (Chain::is_timed) due = m.chain.deadline();
         if (self.input_.has_ended()) {
           is_last = true;
+        } else if (Chain::is_timed && due != stage_clock::time_point::max()) {
+          if constexpr (Chain::is_timed) {
+            auto message = co_await self.input_.next_until(m.number, due);
+            if (message) {
+              m.chain.put(*std::move(message));
+            } else {
+              is_last = message.status() != op_status::timeout;
+            }
+          }
         } else if (auto message = co_await self.input_.next(m.number)) {
           m.chain.put(*std::move(message));
         } else {
@@ -168,14 +207,35 @@ class fused_stages final : public pipeline_part {
         }
         if (self.is_stopped()) break;
         if (is_last) m.chain.finish();
-        while (std::optional<carried> message = m.chain.next()) {
+        for (;;) {
+          std::optional<carried> message = m.chain.next();
+          if (!message) {
+            if constexpr (Chain::may_pause) {
+              if (m.chain.pause()) {
+                task<> pause = *std::exchange(m.chain.pause(), std::nullopt);
+                co_await std::move(pause);
+                if (self.is_stopped()) co_return;
+                continue;
+              }
+            }
+            break;
+          }
           std::optional<result> awaited;
           if constexpr (waits) {
             try {
-              if constexpr (gives) {
-                awaited.emplace(co_await m.waiting(*message));
-              } else {
-                co_await m.waiting(*message);
+              std::exception_ptr failure;
+              try {
+                if constexpr (gives) {
+                  awaited.emplace(co_await m.waiting(*message));
+                } else {
+                  co_await m.waiting(*message);
+                }
+              } catch (...) {
+                if constexpr (!Waiting::settles) throw;
+                failure = std::current_exception();
+              }
+              if constexpr (Waiting::settles) {
+                if (failure && !co_await m.waiting.recover(*message, awaited, std::move(failure))) continue;
               }
             } catch (...) {
               self.graph().lose(*std::move(message), m.waiting.stage());

@@ -11,6 +11,7 @@
 
 #include <millrace/detail/atomic.hpp>
 #include <millrace/pipeline/chain.hpp>
+#include <millrace/pipeline/error_policy.hpp>
 #include <millrace/pipeline/fused_stages.hpp>
 #include <millrace/pipeline/pipeline_graph.hpp>
 #include <millrace/pipeline/reorder_window.hpp>
@@ -87,19 +88,21 @@ class ordered_output {
 
 /// Workers who each take a message from the window, wherever it is; who finishes the one whose turn it is
 /// pushes its result, and those after it that are finished, for all.
-template <class T, class F, class Output>
+template <class T, class F, class Errors, class Output>
 class ordered_stage final : public pipeline_part {
-  using result = typename stage_result<F, T>::type;
+  using member = waiting_stage<F, T, Errors>;
+  using result = typename member::result;
   using edge_type = ordered_edge<T, result>;
 
  public:
-  ordered_stage(pipeline_graph& graph, edge_type& edge, F f, Output output, std::size_t workers)
+  ordered_stage(pipeline_graph& graph, edge_type& edge, F f, Errors errors, Output output,
+                std::size_t workers)
       : pipeline_part(graph), edge_(edge), output_(std::move(output)) {
     crew_.reserve(workers);
     if constexpr (std::is_copy_constructible_v<F>) {
-      while (crew_.size() + 1 < workers) crew_.push_back(std::make_unique<F>(f));
+      while (crew_.size() + 1 < workers) crew_.push_back(std::make_unique<member>(f, edge.reader(), errors));
     }
-    crew_.push_back(std::make_unique<F>(std::move(f)));
+    crew_.push_back(std::make_unique<member>(std::move(f), edge.reader(), std::move(errors)));
   }
 
   void prepare() override {
@@ -112,22 +115,37 @@ class ordered_stage final : public pipeline_part {
   void abandon() noexcept override {}  // what it holds is in the window
 
  private:
-  static detached work(ordered_stage& self, F& f) {
+  static detached work(ordered_stage& self, member& m) {
     auto& window = self.edge_.window();
     try {
       while (auto index = co_await self.edge_.waiting().pop()) {
         if (self.is_stopped()) break;
         auto& place = window.at(*index);
-        if constexpr (awaitable<decltype(call(f, *place.message))>) {
-          place.result.emplace(co_await call(f, *place.message));
-        } else {
-          place.result.emplace(call(f, *place.message));
+        std::exception_ptr failure;
+        try {
+          if constexpr (awaitable<decltype(m(*place.message))>) {
+            place.result.emplace(co_await m(*place.message));
+          } else {
+            place.result.emplace(m(*place.message));
+          }
+        } catch (...) {
+          if constexpr (!member::settles) throw;
+          failure = std::current_exception();
+        }
+        if constexpr (member::settles) {
+          if (failure) {
+            co_await m.recover(*place.message, place.result, std::move(failure));
+          }
         }
         place.message.reset();
         if (!window.finish(*index)) continue;
         do {
           window.look();
           while (auto* const next = window.next()) {
+            if (member::settles && !next->result) {  // its message is gone
+              self.edge_.give_back(window.advance());
+              continue;
+            }
             result out(*std::move(next->result));
             next->result.reset();
             auto pushed = co_await self.output_.push(out, 0);
@@ -146,7 +164,7 @@ class ordered_stage final : public pipeline_part {
 
   edge_type& edge_;
   Output output_;
-  std::vector<std::unique_ptr<F>> crew_;
+  std::vector<std::unique_ptr<member>> crew_;
 };
 
 }  // namespace millrace::detail

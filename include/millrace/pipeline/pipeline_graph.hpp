@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <iterator>
@@ -21,10 +22,12 @@
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/op_status.hpp>
 #include <millrace/wait/stop_token.hpp>
+#include <millrace/wait/timers_of.hpp>
 
 namespace millrace::detail {
 
 class pipeline_graph;
+using stage_clock = std::chrono::steady_clock;
 
 /// What a pointer points to; of anything else, itself.
 template <class T>
@@ -39,6 +42,7 @@ auto& pointee_or_self(T& of) noexcept {
 /// What the pipeline tells of a stage.
 struct stage_info {
   std::string name;
+  pipeline_graph* graph = nullptr;  // that it is a stage of
 };
 
 /// Whom messages are given to that no sink took.
@@ -171,6 +175,7 @@ class pipeline_graph {
 
   stage_info& add_stage(std::string_view kind, std::string_view name) {
     auto stage = std::make_unique<stage_info>();
+    stage->graph = this;
     if (name.empty()) {
       stage->name = std::string(kind) + " #" + std::to_string(stages_.size());
     } else {
@@ -191,6 +196,7 @@ class pipeline_graph {
   /// Takes all of another graph.
   void absorb(pipeline_graph& other) {
     for (auto& part : other.parts_) part->move_to(*this);
+    for (auto& stage : other.stages_) stage->graph = this;
     const auto take = [](auto& to, auto& from) {
       to.insert(to.end(), std::move_iterator(from.begin()), std::move_iterator(from.end()));
       from.clear();
@@ -203,11 +209,15 @@ class pipeline_graph {
   /// Errors: std::bad_alloc, with nothing started.
   void start(executor_ref home, std::unique_ptr<message_heir> heir) {
     heir_ = std::move(heir);
+    home_ = home;
     for (auto& part : parts_) part->prepare();
     left_.store(parts_.size(), std::memory_order_relaxed);  // relaxed: nothing runs yet
     counter_.begin();
     for (auto& part : parts_) part->launch(home);
   }
+
+  /// For stages that know the time: that of the executor's timers.
+  stage_clock::time_point now() const noexcept { return timers_of(home_).now(); }
 
   stop_token intake() const noexcept { return intake_.token(); }
   /// The sources give no more; what is inside goes on.
@@ -264,6 +274,7 @@ class pipeline_graph {
   std::vector<std::unique_ptr<pipeline_edge_base>> edges_;
   std::vector<std::unique_ptr<pipeline_part>> parts_;
   std::unique_ptr<message_heir> heir_;
+  executor_ref home_;
   stop_source intake_;
   std::exception_ptr error_;
   traits::atomic<bool> failed_{false};

@@ -35,28 +35,42 @@ struct into_stage {
   }
 };
 
-template <class F, class How>
+template <class F, class How, class Errors = fails>
 struct for_each_stage {
   using is_pipeline_stage = void;
   F f;
   How how;
+  [[no_unique_address]] Errors errors{};
+
+  /// See map.
+  template <class... Policies>
+    requires error_policies<Policies...>
+  auto on_error(Policies... each) && {
+    using policy = decltype(make_policy(std::move(each)...));
+    return for_each_stage<F, How, policy>{std::move(f), how, make_policy(std::move(each)...)};
+  }
 
   template <class Flow>
   auto attach(Flow&& from) && {
     using T = typename Flow::value_type;
     static_assert(takes_message<F, T>,
                   "millrace: for_each(f): f cannot be called with what the stage before it gives");
+    static_assert(
+        may_settle<F, T, Errors>,
+        "millrace: for_each(f).on_error(): f takes its message away, so that is gone where it throws: "
+        "let f take const T&, T& or T");
     const stage_info& stage = from.graph().add_stage("for_each", how.name);
     check_copies<F>(how, stage);
     auto part = part_for(std::move(from), how, stage);
     if constexpr (gives_awaitable<F, T>) {
-      auto last = std::move(part).waiting(waiting_stage<F, T>(std::move(f), stage));
+      auto last =
+          std::move(part).waiting(waiting_stage<F, T, Errors>(std::move(f), stage, std::move(errors)));
       last.close(no_output());
       return pipeline<void>(last.release(), nullptr);
     } else {
       auto last = std::move(part).chained([&](auto&& chain) {
-        return visit_node<std::remove_cvref_t<decltype(chain)>, F, false>(std::move(chain), std::move(f),
-                                                                          stage);
+        return visit_node<std::remove_cvref_t<decltype(chain)>, F, false, Errors>(
+            std::move(chain), std::move(f), stage, std::move(errors));
       });
       last.close(no_output());
       return pipeline<void>(last.release(), nullptr);
@@ -122,11 +136,11 @@ auto into(producer<T, Queue> queue) {
 /// As map.
 template <class F>
 auto for_each(F f) {
-  return detail::for_each_stage<F, detail::joins_part>{std::move(f), {}};
+  return detail::for_each_stage<F, detail::joins_part>{std::move(f), {}, {}};
 }
 template <class F>
 auto for_each(F f, const stage_options& how) {
-  return detail::for_each_stage<F, detail::has_workers>{std::move(f), detail::has_workers(how)};
+  return detail::for_each_stage<F, detail::has_workers>{std::move(f), detail::has_workers(how), {}};
 }
 
 /// A sink that calls f(so_far, message) for each message, to change so_far, which begins as init and is the

@@ -21,6 +21,7 @@ namespace millrace::detail {
 // Where a part gets its messages from:
 //
 //   auto next(worker)        to be awaited: something like an optional; empty: there are no more
+//   auto next_until(worker, time)   the same, if it can wait so long: a pop_result, `timeout`: there may be more
 //   bool has_ended()         asked before each next()
 //   void close()             as pipeline_part::close_input
 //   close_reason()
@@ -41,6 +42,7 @@ class edge_input {
   explicit edge_input(pipeline_edge<T>& edge) noexcept : edge_(&edge) {}
 
   auto next(std::size_t) noexcept { return edge_->queue().pop(); }
+  auto next_until(std::size_t, stage_clock::time_point time) noexcept { return next({}).until(time); }
   static constexpr bool has_ended() noexcept { return false; }
   void close() noexcept { edge_->close(nullptr); }
   std::exception_ptr close_reason() const noexcept { return edge_->queue().close_reason(); }
@@ -58,6 +60,9 @@ class lane_input {
   explicit lane_input(std::vector<pipeline_edge<T>*> edges) noexcept : edges_(std::move(edges)) {}
 
   auto next(std::size_t worker) noexcept { return edges_[worker]->queue().pop(); }
+  auto next_until(std::size_t worker, stage_clock::time_point time) noexcept {
+    return next(worker).until(time);
+  }
   static constexpr bool has_ended() noexcept { return false; }
   void close() noexcept {
     for (pipeline_edge<T>* const edge : edges_) edge->close(nullptr);
@@ -90,6 +95,9 @@ class queue_source : public source_input {
   explicit queue_source(Queue queue) noexcept : queue_(std::move(queue)) {}
 
   auto next(std::size_t) noexcept { return pointee_or_self(queue_).pop().with(intake_); }
+  auto next_until(std::size_t worker, stage_clock::time_point time) noexcept {
+    return next(worker).until(time);
+  }
   std::exception_ptr close_reason() const noexcept { return pointee_or_self(queue_).close_reason(); }
 
  private:

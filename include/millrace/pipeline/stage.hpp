@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <stdexcept>
@@ -10,12 +11,14 @@
 #include <utility>
 
 #include <millrace/pipeline/chain.hpp>
+#include <millrace/pipeline/error_policy.hpp>
 #include <millrace/pipeline/flow.hpp>
 #include <millrace/pipeline/fused_stages.hpp>
 #include <millrace/pipeline/pipeline_graph.hpp>
 #include <millrace/pipeline/stage_options.hpp>
 #include <millrace/queue/queue_options.hpp>
 #include <millrace/task/awaitable.hpp>
+#include <millrace/wait/modifiers.hpp>
 
 namespace millrace {
 
@@ -87,17 +90,35 @@ template <class F, class T>
   requires awaitable<decltype(call(std::declval<F&>(), std::declval<T&>()))>
 inline constexpr bool gives_awaitable<F, T> = true;
 
-template <class F, class How>
+/// f(message) may be called again with the message at which it threw.
+template <class F, class T, class Errors>
+inline constexpr bool may_settle =
+    std::is_same_v<Errors, fails> || requires(F& f, T& message) { f(message); };
+
+template <class F, class How, class Errors = fails>
 struct map_stage {
   using is_pipeline_stage = void;
   F f;
   How how;
+  [[no_unique_address]] Errors errors{};
+
+  /// See map.
+  template <class... Policies>
+    requires error_policies<Policies...>
+  auto on_error(Policies... each) && {
+    using policy = decltype(make_policy(std::move(each)...));
+    return map_stage<F, How, policy>{std::move(f), how, make_policy(std::move(each)...)};
+  }
 
   template <class Flow>
   auto attach(Flow&& from) && {
     using T = typename Flow::value_type;
     static_assert(takes_message<F, T>,
                   "millrace: map(f): f cannot be called with what the stage before it gives");
+    static_assert(
+        may_settle<F, T, Errors>,
+        "millrace: map(f).on_error(): f takes its message away, so that is gone where it throws: let "
+        "f take const T&, T& or T");
     const stage_info& stage = from.graph().add_stage("map", how.name);
     static_assert(
         !std::is_void_v<typename stage_result<F, T>::type>,
@@ -105,74 +126,101 @@ struct map_stage {
     if constexpr (!How::is_joined) {
       check(how, stage.name);
       check_copies<F>(how, stage);
-      return map_flow<T, F>(std::move(from), std::move(f), how, stage);
+      return map_flow<T, F, Errors>(std::move(from), std::move(f), how, stage, std::move(errors));
     } else if constexpr (gives_awaitable<F, T>) {
-      return std::move(from).opened(stage).waiting(waiting_stage<F, T>(std::move(f), stage));
+      return std::move(from).opened(stage).waiting(
+          waiting_stage<F, T, Errors>(std::move(f), stage, std::move(errors)));
     } else {
       return std::move(from).opened(stage).chained([&](auto&& chain) {
-        return map_node<std::remove_cvref_t<decltype(chain)>, F>(std::move(chain), std::move(f), stage);
+        return map_node<std::remove_cvref_t<decltype(chain)>, F, Errors>(std::move(chain), std::move(f),
+                                                                         stage, std::move(errors));
       });
     }
   }
 };
 
-template <class F>
-struct filter_stage {
-  using is_pipeline_stage = void;
-  F f;
+// The stages that join the stages before them: what they are called, what they ask of f, and their node.
 
-  template <class Flow>
-  auto attach(Flow&& from) && {
-    using T = typename Flow::value_type;
+struct filter_kind {
+  static constexpr std::string_view name = "filter";
+  template <class F, class T>
+  static constexpr void check() {
     static_assert(std::predicate<F&, const T&>,
                   "millrace: filter(f): f cannot be asked about what the stage before it gives");
-    const stage_info& stage = from.graph().add_stage("filter", {});
-    return std::move(from).opened(stage).chained([&](auto&& chain) {
-      return filter_node<std::remove_cvref_t<decltype(chain)>, F>(std::move(chain), std::move(f), stage);
-    });
   }
+  template <class Prev, class F, class Errors>
+  using node = filter_node<Prev, F, Errors>;
 };
 
-template <class F>
-struct tap_stage {
-  using is_pipeline_stage = void;
-  F f;
-
-  template <class Flow>
-  auto attach(Flow&& from) && {
-    using T = typename Flow::value_type;
+struct tap_kind {
+  static constexpr std::string_view name = "tap";
+  template <class F, class T>
+  static constexpr void check() {
     static_assert(std::invocable<F&, const T&>,
                   "millrace: tap(f): f cannot be called with what the stage before it gives");
-    const stage_info& stage = from.graph().add_stage("tap", {});
-    return std::move(from).opened(stage).chained([&](auto&& chain) {
-      return visit_node<std::remove_cvref_t<decltype(chain)>, F, true>(std::move(chain), std::move(f), stage);
-    });
   }
+  template <class Prev, class F, class Errors>
+  using node = visit_node<Prev, F, true, Errors>;
 };
 
-template <class F>
-struct flat_map_stage {
-  using is_pipeline_stage = void;
-  F f;
-  std::string_view kind;
-
-  template <class Flow>
-  auto attach(Flow&& from) && {
-    using T = typename Flow::value_type;
+struct flat_map_kind {
+  static constexpr std::string_view name = "flat_map";
+  template <class F, class T>
+  static constexpr void check() {
     static_assert(
         takes_message<F, T> && requires { std::begin(std::declval<call_result<F, T>&>()); },
         "millrace: flat_map(f): f cannot be called with what the stage before it gives, or gives no range "
         "(unbatch(): the stage before it gives no ranges)");
-    const stage_info& stage = from.graph().add_stage(kind, {});
+  }
+  template <class Prev, class F, class Errors>
+  using node = flat_map_node<Prev, F, Errors>;
+};
+
+struct unbatch_kind : flat_map_kind {
+  static constexpr std::string_view name = "unbatch";
+};
+
+template <class Kind, class F, class Errors = fails>
+struct joined_stage {
+  using is_pipeline_stage = void;
+  F f;
+  [[no_unique_address]] Errors errors{};
+
+  /// See map.
+  template <class... Policies>
+    requires error_policies<Policies...>
+  auto on_error(Policies... each) && {
+    using policy = decltype(make_policy(std::move(each)...));
+    return joined_stage<Kind, F, policy>{std::move(f), make_policy(std::move(each)...)};
+  }
+
+  template <class Flow>
+  auto attach(Flow&& from) && {
+    using T = typename Flow::value_type;
+    Kind::template check<F, T>();
+    static_assert(
+        may_settle<F, T, Errors>,
+        "millrace: on_error(): f takes its message away, so that is gone where it throws: let f take "
+        "const T&, T& or T");
+    const stage_info& stage = from.graph().add_stage(Kind::name, {});
     return std::move(from).opened(stage).chained([&](auto&& chain) {
-      return flat_map_node<std::remove_cvref_t<decltype(chain)>, F>(std::move(chain), std::move(f), stage);
+      using node = typename Kind::template node<std::remove_cvref_t<decltype(chain)>, F, Errors>;
+      return node(std::move(chain), std::move(f), stage, std::move(errors));
     });
   }
 };
 
+inline void check_time(stage_clock::duration span, const stage_info& stage) {
+  if (span > stage_clock::duration::zero()) return;
+  throw std::invalid_argument("millrace: " + stage.name + " with a time of " + std::to_string(span.count()) +
+                              " ns: ask for more than 0");
+}
+
+template <class Timer>
 struct batch_stage {
   using is_pipeline_stage = void;
   std::size_t n;
+  Timer timer;
 
   template <class Flow>
   auto attach(Flow&& from) && {
@@ -180,8 +228,47 @@ struct batch_stage {
     if (n == 0)
       throw std::invalid_argument("millrace: " + stage.name +
                                   " of 0 messages would never be full: ask for 1 or more");
-    return std::move(from).opened(stage).chained([&](auto&& chain) {
-      return batch_node<std::remove_cvref_t<decltype(chain)>>(std::move(chain), n, stage);
+    const auto add = [&](auto&& chain) {
+      return batch_node<std::remove_cvref_t<decltype(chain)>, Timer>(std::move(chain), n, stage, timer);
+    };
+    if constexpr (Timer::is_timed) {
+      check_time(timer.span, stage);
+      return std::move(from).timed(stage).chained(add);
+    } else {
+      return std::move(from).opened(stage).chained(add);
+    }
+  }
+};
+
+struct debounce_stage {
+  using is_pipeline_stage = void;
+  stage_clock::duration quiet;
+
+  template <class Flow>
+  auto attach(Flow&& from) && {
+    const stage_info& stage = from.graph().add_stage("debounce", {});
+    check_time(quiet, stage);
+    return std::move(from).gathered(stage).timed(stage).chained([&](auto&& chain) {
+      return debounce_node<std::remove_cvref_t<decltype(chain)>>(std::move(chain), quiet, stage);
+    });
+  }
+};
+
+struct throttle_stage {
+  using is_pipeline_stage = void;
+  double rate;
+  std::size_t burst;
+
+  template <class Flow>
+  auto attach(Flow&& from) && {
+    const stage_info& stage = from.graph().add_stage("throttle", {});
+    if (!(rate > 0) || burst == 0)
+      throw std::invalid_argument("millrace: " + stage.name + " of " + std::to_string(rate) +
+                                  " messages a second, " + std::to_string(burst) +
+                                  " at once, would never let any pass: ask for more than 0");
+    const stage_clock::duration interval = saturated(std::chrono::duration<double>(1 / rate));
+    return std::move(from).gathered(stage).chained([&](auto&& chain) {
+      return throttle_node<std::remove_cvref_t<decltype(chain)>>(std::move(chain), interval, burst, stage);
     });
   }
 };
@@ -209,16 +296,18 @@ struct buffer_stage {
 /// Ordering    with one worker, that of the messages.
 /// Errors      where f throws, the pipeline fails (see start), and the message goes to on_undelivered. f is
 ///             passed an lvalue, and what it has not moved from is still there then; an f that takes T&& owns
-///             its message.
+///             its message. map(f).on_error(policy) chooses otherwise: retry, skip, dead_letter(queue), or
+///             retry and one of these, which comes when the attempts are used up; after a retry alone, the
+///             pipeline fails.
 /// Complexity  joins the stages before it: no queue, no allocation. With options, or behind a stage that has
 ///             some or that waits, it has a queue before it.
 template <class F>
 auto map(F f) {
-  return detail::map_stage<F, detail::joins_part>{std::move(f), {}};
+  return detail::map_stage<F, detail::joins_part>{std::move(f), {}, {}};
 }
 template <class F>
 auto map(F f, const stage_options& how) {
-  return detail::map_stage<F, detail::has_workers>{std::move(f), detail::has_workers(how)};
+  return detail::map_stage<F, detail::has_workers>{std::move(f), detail::has_workers(how), {}};
 }
 
 /// A stage that gives those messages for which f(const message&) is true.
@@ -226,7 +315,7 @@ auto map(F f, const stage_options& how) {
 /// As map, without options.
 template <class F>
 auto filter(F f) {
-  return detail::filter_stage<F>{std::move(f)};
+  return detail::joined_stage<detail::filter_kind, F>{std::move(f), {}};
 }
 
 /// A stage that gives each message after f(const message&).
@@ -234,7 +323,7 @@ auto filter(F f) {
 /// As map, without options.
 template <class F>
 auto tap(F f) {
-  return detail::tap_stage<F>{std::move(f)};
+  return detail::joined_stage<detail::tap_kind, F>{std::move(f), {}};
 }
 
 /// A stage that gives the elements of the range f(message), one after the other.
@@ -244,7 +333,7 @@ auto tap(F f) {
 ///             that owns its elements is moved from.
 template <class F>
 auto flat_map(F f) {
-  return detail::flat_map_stage<F>{std::move(f), "flat_map"};
+  return detail::joined_stage<detail::flat_map_kind, F>{std::move(f), {}};
 }
 
 /// A stage that gives the elements of each message, which is a range.
@@ -252,7 +341,7 @@ auto flat_map(F f) {
 /// As flat_map.
 inline auto unbatch() {
   const auto itself = []<class T>(T&& message) { return std::remove_cvref_t<T>(std::move(message)); };
-  return detail::flat_map_stage<decltype(itself)>{itself, "unbatch"};
+  return detail::joined_stage<detail::unbatch_kind, decltype(itself)>{itself, {}};
 }
 
 /// A stage that gives std::vectors of n messages; the last one, where the pipeline ends, may be smaller.
@@ -261,7 +350,36 @@ inline auto unbatch() {
 /// Errors      std::invalid_argument on n = 0, where it is added.
 /// Complexity  an allocation for each vector.
 inline auto batch(std::size_t n) {
-  return detail::batch_stage{n};
+  return detail::batch_stage<detail::untimed>{n, {}};
+}
+/// The same, where a vector leaves at the latest so long after its first message came.
+///
+/// Errors      std::invalid_argument also on a time that is not positive.
+/// Complexity  a look at the clock for each message that finds the stages behind it idle. Behind a stage that
+///             has an on_error or throttles, or a source that is no queue, it has a queue before it.
+template <class Rep, class Period>
+auto batch(std::size_t n, std::chrono::duration<Rep, Period> most) {
+  return detail::batch_stage<detail::stage_timer>{n, {detail::saturated(most)}};
+}
+
+/// A stage that gives a message once no other has come for so long, and drops those that another has followed
+/// sooner. The last one is given where the pipeline ends.
+///
+/// As batch(n, time); behind by_key it has a queue before it.
+template <class Rep, class Period>
+auto debounce(std::chrono::duration<Rep, Period> quiet) {
+  return detail::debounce_stage{detail::saturated(quiet)};
+}
+
+/// A stage that gives `rate` messages a second at most; but where it has given fewer, up to `burst` of them at
+/// once.
+///
+/// Ordering    that of the messages. While one waits, no other is taken.
+/// Errors      std::invalid_argument where one of them is not positive, where it is added.
+/// Complexity  a look at the clock for each message, and an allocation for each one that waits. Behind by_key
+///             it has a queue before it.
+inline auto throttle(double rate, std::size_t burst = 1) {
+  return detail::throttle_stage{rate, burst};
 }
 
 /// A queue between the stages before and behind it, which then work at the same time. With an overflow

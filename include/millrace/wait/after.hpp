@@ -28,20 +28,16 @@ class after_step {
   explicit after_step(clock::duration span) noexcept : span_(span) {}
   after_step(after_step&& other) noexcept : span_(other.span_) {}  // it has not begun
 
-  bool attempt_fast() noexcept { return attempt(); }
-  bool attempt() noexcept {
-    const clock::time_point now = clock::now();
-    begin(now);
-    return now >= timer_.deadline;
-  }
+  bool attempt_fast() const noexcept { return attempt(); }
+  bool attempt() const noexcept { return span_ <= clock::duration::zero(); }
   bool park(waiter<traits>& w) noexcept {
-    if (!has_begun_) begin(clock::now());  // moved after an attempt: it begins anew
     timer_.sleeper = &w;
     timer_.fire = [](timer_node* node) noexcept {
       waiter<traits>& sleeper = *static_cast<timer*>(node)->sleeper;
       if (sleeper.take()) wake(sleeper);  // *node may be gone from here on
     };
     timers_ = &timers_of(w.home);
+    timer_.deadline = timers_->now() + span_;
     timers_->add(timer_);
     return true;
   }
@@ -55,10 +51,6 @@ class after_step {
   op_status take_result() noexcept { return status_; }
 
  private:
-  void begin(clock::time_point now) noexcept {
-    if (!std::exchange(has_begun_, true)) timer_.deadline = now + span_;
-  }
-
   struct timer : timer_node {
     waiter<traits>* sleeper;
   };
@@ -66,7 +58,6 @@ class after_step {
   clock::duration span_;
   timer timer_;
   timer_service* timers_ = nullptr;
-  bool has_begun_ = false;
   op_status status_ = op_status::ok;
 };
 

@@ -7,6 +7,7 @@
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/promise_env.hpp>
 #include <millrace/wait/stop_token.hpp>
+#include <millrace/wait/timer_service.hpp>
 
 namespace millrace::detail {
 
@@ -28,7 +29,8 @@ struct unmodified {
   static constexpr executor_ref home{};
   static constexpr token_type token{};
 
-  static constexpr std::chrono::steady_clock::time_point deadline() noexcept {
+  static constexpr bool is_limited() noexcept { return false; }
+  static std::chrono::steady_clock::time_point deadline(const timer_service*) noexcept {
     return std::chrono::steady_clock::time_point::max();
   }
 };
@@ -46,8 +48,9 @@ struct modified {
   enum class limit_type : unsigned char { none, within, until } limit = limit_type::none;
   bool has_token = false;
 
-  /// Now, when the operation runs.
-  clock::time_point deadline() const noexcept {
+  bool is_limited() const noexcept { return limit != limit_type::none; }
+  /// Now, when the operation runs, by these timers; null: the thread's own.
+  clock::time_point deadline(const timer_service* timers) const noexcept {
     switch (limit) {
       case limit_type::none:
         return clock::time_point::max();
@@ -56,7 +59,7 @@ struct modified {
       case limit_type::within:
         break;
     }
-    return clock::now() + span;  // a century at most: see saturated
+    return (timers != nullptr ? timers->now() : clock::now()) + span;  // a century at most: see saturated
   }
 
   template <class Rep, class Period>

@@ -165,7 +165,7 @@ class [[nodiscard(
 
   MILLRACE_NOINLINE void block() noexcept {
     detail::thread_waiter<detail::suspension<Step, token_type, false>, traits> sleeper(step_);
-    const auto end = modifiers_.deadline();
+    const auto end = modifiers_.deadline(nullptr);
     if (!sleeper.sleep({modifiers_.token, nullptr, end, nullptr})) return;
     assert(!detail::trampoline<traits>::active() &&
            "millrace: .wait() inside a coroutine, or other work of an executor, can wait for what is "
@@ -248,7 +248,8 @@ class operation_awaiter {
     const environment env = promise_env<Promise>::get(coroutine.promise());
     sleeper_.home = asked.home ? asked.home : env.executor;
     rivals_type others{asked.token};
-    if constexpr (std::same_as<rivals_type, rivals<stop_token, default_traits>> && !ignores_ambient_stop<Step>) {
+    if constexpr (std::same_as<rivals_type, rivals<stop_token, default_traits>> &&
+                  !ignores_ambient_stop<Step>) {
       if (!asked.has_token) {
         others.token = env.token;
         others.slot = slot_of(coroutine.promise());
@@ -289,8 +290,7 @@ class operation_awaiter {
     if (!op_.has_completed_) {
       const bool is_turn_over = op_.is_turn_over_;
       if constexpr (Modifiers::is_timed) {
-        others.until = op_.modifiers_.deadline();
-        others.timers = sleeper_.timers(others.until);
+        sleeper_.limit(others, op_.modifiers_);
       }
       op_.is_parked_ = true;
       if (sleeper_.sleep(others)) return true;
@@ -332,8 +332,9 @@ class started_operation : suspension<Step, typename Modifiers::token_type, Modif
 
   void begin() noexcept {
     const Modifiers& asked = operation_.modifiers_;
-    const auto end = asked.deadline();
-    if (!this->sleep({asked.token, nullptr, end, this->timers(end)})) complete(this);
+    typename base::rivals_type others{asked.token};
+    this->limit(others, asked);
+    if (!this->sleep(others)) complete(this);
   }
 
   static void call(F& callback, typename Step::result_type&& result) noexcept { callback(std::move(result)); }

@@ -180,9 +180,12 @@ class suspension : public waiter<typename Step::traits>,
     }
   }
 
-  /// Who tells when the deadline has come, if there is one; to be asked where it goes to sleep.
-  timer_service* timers(typename rivals_type::time_point until) const noexcept {
-    return until == rivals_type::never ? nullptr : &timers_of(this->home);
+  /// Adds the deadline that was asked for; to be called where it goes to sleep.
+  template <class Modifiers>
+  void limit(rivals_type& others, const Modifiers& asked) const noexcept {
+    if (!asked.is_limited()) return;
+    others.timers = &timers_of(this->home);
+    others.until = asked.deadline(others.timers);
   }
 
  private:

@@ -18,6 +18,9 @@ class timer_service {
   /// As basic_timer_queue::remove(): then it is neither being fired nor will be.
   virtual void remove(timer_node& node) noexcept = 0;
 
+  /// The time by which it fires them, and from which a duration counts for who waits here.
+  virtual timer_node::clock::time_point now() const noexcept { return timer_node::clock::now(); }
+
  protected:
   timer_service() noexcept = default;
   ~timer_service() = default;
@@ -63,7 +66,7 @@ class timer_driver : public timer_service {
 
   /// Fires what is due; reads the clock only where a timer is pending.
   void expire() noexcept {
-    if (earliest() != clock::time_point::max()) expire(clock::now());
+    if (earliest() != clock::time_point::max()) expire(this->now());
   }
 
  protected:
