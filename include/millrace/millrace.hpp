@@ -24,6 +24,7 @@
 #include <millrace/pipeline/running_pipeline.hpp>
 #include <millrace/pipeline/sink.hpp>
 #include <millrace/pipeline/stage.hpp>
+#include <millrace/pipeline/timed_stages.hpp>
 #include <millrace/pipeline/timeout.hpp>
 #include <millrace/queue/bounded_queue.hpp>
 #include <millrace/queue/broadcast.hpp>

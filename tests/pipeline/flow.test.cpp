@@ -7,6 +7,7 @@
 
 #include <millrace/pipeline/from.hpp>
 #include <millrace/pipeline/stage.hpp>
+#include <millrace/pipeline/timed_stages.hpp>
 #include <millrace/task/task.hpp>
 
 #include "support/catch.hpp"

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <millrace/pipeline/chain.hpp>
+#include <millrace/pipeline/function_nodes.hpp>
 #include <millrace/pipeline/source.hpp>
 #include <millrace/queue/bounded_queue.hpp>
 
@@ -33,7 +35,7 @@ struct between {
     graph.add_part(std::make_unique<fused_stages<edge_input<int>, chain, waits_not, edge_output<int>>>(
         graph, edge_input<int>(in), chain(chain_start<int>(stage), pass, stage), waits_not{},
         edge_output<int>(out), workers));
-    for (int n : {1, 2, 3, 4}) REQUIRE(in.queue().try_push(n) == op_status::ok);
+    for (int n : {1, 2, 3, 4}) REQUIRE(in.push(std::move(n), 0).wait());
     graph.start(home, nullptr);
   }
   void run() {

@@ -33,8 +33,8 @@ struct between {
     graph.start(home, nullptr);
   }
   bool push(int n) {
-    auto permit = writer.push(n, 0).wait();
-    return writer.has_pushed(graph, std::move(permit), n);
+    auto permit = writer.push(n, 0, 0).wait();
+    return writer.has_pushed(graph, std::move(permit), n, 0);
   }
   void run() {
     while (home.run_one()) {
@@ -50,11 +50,11 @@ TEST_CASE("an ordered stage lets in what its window holds, and gives permits bac
   CHECK(part.push(2));
   CHECK_FALSE(part.in.permits().try_pop());
   part.run();
-  CHECK(*part.out.queue().try_pop() == -1);
-  CHECK(*part.out.queue().try_pop() == -2);
+  CHECK(part.out.queue().try_pop()->message == -1);
+  CHECK(part.out.queue().try_pop()->message == -2);
   CHECK(part.push(3));
   part.run();
-  CHECK(*part.out.queue().try_pop() == -3);
+  CHECK(part.out.queue().try_pop()->message == -3);
   part.writer.close(nullptr);
   part.run();
   CHECK(part.out.queue().is_closed());

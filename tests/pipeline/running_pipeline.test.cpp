@@ -13,6 +13,7 @@
 #include <millrace/pipeline/from.hpp>
 #include <millrace/pipeline/sink.hpp>
 #include <millrace/pipeline/stage.hpp>
+#include <millrace/pipeline/timed_stages.hpp>
 #include <millrace/queue/bounded_queue.hpp>
 #include <millrace/task/sync_wait.hpp>
 #include <millrace/task/task.hpp>

@@ -22,6 +22,7 @@
 #include <millrace/pipeline/running_pipeline.hpp>
 #include <millrace/pipeline/sink.hpp>
 #include <millrace/pipeline/stage.hpp>
+#include <millrace/pipeline/timed_stages.hpp>
 #include <millrace/queue/bounded_queue.hpp>
 #include <millrace/task/sync_wait.hpp>
 #include <millrace/task/task.hpp>

@@ -4,6 +4,7 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <stdexcept>
@@ -36,9 +37,10 @@ class branch_output {
     }
   }
 
-  bool has_pushed(pipeline_graph& graph, push_result<T>&& result, T&) noexcept {
+  bool has_pushed(pipeline_graph& graph, push_result<stamped<T>>&& result, T&, std::uint64_t) noexcept {
     return graph.has_passed(std::move(result), *stage_);
   }
+  void enroll(meter_roll& roll, const tally& given) const { roll.add(*stage_, given, nullptr); }
   void close(const std::exception_ptr& why) noexcept {
     for (pipeline_edge<T>* const edge : edges_) edge->end_writer(why);
   }
@@ -55,8 +57,8 @@ class tee_output : public branch_output<T, N> {
  public:
   using branch_output<T, N>::branch_output;
   static constexpr std::size_t ways() noexcept { return N; }
-  auto push(T& message, std::size_t way) {
-    return this->edge(way).queue().push(way + 1 == N ? T(std::move(message)) : T(std::as_const(message)));
+  auto push(T& message, std::size_t way, std::uint64_t stamp) {
+    return this->edge(way).push(way + 1 == N ? T(std::move(message)) : T(std::as_const(message)), stamp);
   }
 };
 
@@ -67,9 +69,9 @@ class partition_output : public branch_output<T, 2> {
   partition_output(pipeline_graph& graph, const stage_info& stage, F f)
       : branch_output<T, 2>(graph, stage), f_(std::move(f)) {}
   static constexpr std::size_t ways() noexcept { return 1; }
-  auto push(T& message, std::size_t) {
+  auto push(T& message, std::size_t, std::uint64_t stamp) {
     const std::size_t to = f_(std::as_const(message)) ? 0 : 1;
-    return this->edge(to).queue().push(std::move(message));
+    return this->edge(to).push(std::move(message), stamp);
   }
 
  private:
@@ -109,7 +111,7 @@ struct tee_stage {
   pipeline<void> attach(Flow&& from) && {
     using T = typename Flow::value_type;
     static_assert(std::copy_constructible<T>, "millrace: tee: its messages are copied for the branches");
-    const stage_info& stage = from.graph().add_stage("tee", {});
+    const stage_info& stage = from.add_stage("tee", {});
     auto open = std::move(from).opened(stage);
     tee_output<T, sizeof...(Branches)> output(open.graph(), stage);
     return branch(std::move(open), std::move(output), stage, std::move(branches));
@@ -127,7 +129,7 @@ struct partition_stage {
     using T = typename Flow::value_type;
     static_assert(std::predicate<F&, const T&>,
                   "millrace: partition(f): f cannot be asked about what the stage before it gives");
-    const stage_info& stage = from.graph().add_stage("partition", {});
+    const stage_info& stage = from.add_stage("partition", {});
     auto open = std::move(from).gathered(stage);
     partition_output<T, F> output(open.graph(), stage, std::move(f));
     return branch(std::move(open), std::move(output), stage, std::move(branches));
@@ -144,13 +146,14 @@ class shard_output {
   }
 
   static constexpr std::size_t ways() noexcept { return 1; }
-  auto push(T& message, std::size_t) {
+  auto push(T& message, std::size_t, std::uint64_t stamp) {
     const std::size_t shard = hash_of(key_(std::as_const(message))) % edges_.size();
-    return edges_[shard]->queue().push(std::move(message));
+    return edges_[shard]->push(std::move(message), stamp);
   }
-  bool has_pushed(pipeline_graph& graph, push_result<T>&& result, T&) noexcept {
+  bool has_pushed(pipeline_graph& graph, push_result<stamped<T>>&& result, T&, std::uint64_t) noexcept {
     return graph.has_passed(std::move(result), *stage_);
   }
+  void enroll(meter_roll& roll, const tally& given) const { roll.add(*stage_, given, nullptr); }
   void close(const std::exception_ptr& why) noexcept {
     for (pipeline_edge<T>* const edge : edges_) edge->end_writer(why);
   }
@@ -179,7 +182,7 @@ struct by_key_stage {
         requires(Key& of, const T& message) {
           std::hash<std::remove_cvref_t<decltype(of(message))>>()(of(message));
         }, "millrace: by_key(key, shards): key(const message&) gives the key, and std::hash knows its type");
-    const stage_info& stage = from.graph().add_stage("by_key", {});
+    const stage_info& stage = from.add_stage("by_key", {});
     if (shards == 0)
       throw std::invalid_argument("millrace: " + stage.name +
                                   " with 0 shards would never get a message: ask for 1 or more");
@@ -239,11 +242,12 @@ auto merge(First first, Others... others) {
   static_assert((std::same_as<T, typename Others::value_type> && ...),
                 "millrace: merge: the pipelines have messages of different types");
   const std::shared_ptr<detail::pipeline_graph> graph = first.share();
-  const detail::stage_info& stage = graph->add_stage("merge", {});
+  detail::stage_info& stage = first.add_stage("merge", {});
   auto& edge =
       graph->add_edge<detail::pipeline_edge<T>>(stage_options().capacity, overflow_policy::wait, stage);
   std::vector<detail::pipeline_part*> above{&first.close(detail::edge_output<T>(edge))};
   const auto join = [&](auto& other) {
+    stage.from.push_back(&other.last());
     above.push_back(&other.close(detail::edge_output<T>(edge)));
     graph->absorb(*other.release());
   };

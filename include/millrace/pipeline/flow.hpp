@@ -7,11 +7,13 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <millrace/pipeline/chain.hpp>
+#include <millrace/pipeline/function_nodes.hpp>
 #include <millrace/pipeline/fused_stages.hpp>
 #include <millrace/pipeline/ordered_stage.hpp>
 #include <millrace/pipeline/pipeline_graph.hpp>
@@ -77,6 +79,18 @@ class flow {
         above_(std::move(above)) {}
 
   pipeline_graph& graph() noexcept { return *graph_; }
+  /// The stage that gives what leaves the flow.
+  const stage_info& last() const noexcept {
+    if constexpr (std::same_as<Waiting, waits_not>) {
+      return chain_.stage();
+    } else {
+      return waiting_.stage();
+    }
+  }
+  /// A stage behind that.
+  stage_info& add_stage(std::string_view kind, std::string_view name) {
+    return graph_->add_stage(kind, name, last());
+  }
 
   /// The flow with another node at the end of its chain: make(chain).
   template <class Make>
@@ -173,6 +187,10 @@ class map_flow {
   }
 
   pipeline_graph& graph() noexcept { return *graph_; }
+  const stage_info& last() const noexcept { return *stage_; }
+  stage_info& add_stage(std::string_view kind, std::string_view name) {
+    return graph_->add_stage(kind, name, last());
+  }
   auto opened(const stage_info& reader) && { return cut(std::move(*this), stage_options().capacity, reader); }
   auto timed(const stage_info& reader) && { return std::move(*this).opened(reader); }
   auto gathered(const stage_info& reader) && { return std::move(*this).opened(reader); }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -13,6 +15,8 @@
 #include <millrace/pipeline/chain.hpp>
 #include <millrace/pipeline/error_policy.hpp>
 #include <millrace/pipeline/pipeline_graph.hpp>
+#include <millrace/pipeline/shift.hpp>
+#include <millrace/pipeline/stage_meter.hpp>
 #include <millrace/queue/push_result.hpp>
 #include <millrace/task/awaitable.hpp>
 #include <millrace/task/detached.hpp>
@@ -51,6 +55,16 @@ class waiting_stage {
 
   decltype(auto) operator()(T& message) { return call(f_, message); }
   const stage_info& stage() const noexcept { return *stage_; }
+  const tally& enroll(meter_roll& roll, const tally& in) {
+    roll.add(*stage_, in, &meter_);
+    return meter_.out;
+  }
+  /// To be called with the time at which f was, or 0, once it has taken a message.
+  void passed(std::uint64_t began) noexcept {
+    if (began != 0) meter_.service->add(std::chrono::nanoseconds(stage_->graph->stamp() - began));
+    meter_.out.add();
+  }
+  void caught() noexcept { meter_.errors.add(); }
 
   /// Goes on with a message at which f threw `why`: true, with a result, or false, with the message gone.
   /// Errors: that of f, where the stage fails.
@@ -59,6 +73,7 @@ class waiting_stage {
     for (std::size_t attempts = 1;; ++attempts) {
       const bool again = co_await errors_.settle(std::exchange(why, nullptr), message, attempts, *stage_);
       if (!again) co_return false;
+      meter_.retries.add();
       try {
         if constexpr (!awaitable<decltype(call(f_, message))>) {
           to.emplace(call(f_, message));
@@ -67,8 +82,10 @@ class waiting_stage {
         } else {
           to.emplace(co_await call(f_, message));
         }
+        passed(0);
         co_return true;
       } catch (...) {
+        caught();
         why = std::current_exception();
       }
     }
@@ -78,17 +95,20 @@ class waiting_stage {
   F f_;
   const stage_info* stage_;
   [[no_unique_address]] Errors errors_;
+  stage_meter meter_;
 };
 
 // --- where a part's messages go -----------------------------------------------------------------
 //
 //   ways()                                         how many times a message is pushed
-//   auto push(T& message, way)                     to be awaited; then
-//   bool has_pushed(graph, its result, message)    false: nobody takes messages there any more
+//   auto push(T& message, way, stamp)              an operation; then
+//   bool has_pushed(graph, its result, message, stamp)    false: nobody takes messages there any more
+//   void enroll(roll, given)                       as that of a chain, which has given so many
 //   void close(why)                                as pipeline_part::close_output
 
 /// Nowhere: the last stage has used them.
 struct no_output {
+  static void enroll(meter_roll&, const tally&) noexcept {}
   static void close(const std::exception_ptr&) noexcept {}
 };
 
@@ -99,10 +119,13 @@ class edge_output {
   explicit edge_output(pipeline_edge<T>& edge) noexcept : edge_(&edge) { edge.add_writer(); }
 
   static constexpr std::size_t ways() noexcept { return 1; }
-  auto push(T& message, std::size_t) noexcept { return edge_->queue().push(std::move(message)); }
-  bool has_pushed(pipeline_graph& graph, push_result<T>&& result, T&) noexcept {
+  auto push(T& message, std::size_t, std::uint64_t stamp) noexcept {
+    return edge_->push(std::move(message), stamp);
+  }
+  bool has_pushed(pipeline_graph& graph, push_result<stamped<T>>&& result, T&, std::uint64_t) noexcept {
     return graph.has_passed(std::move(result), edge_->reader());
   }
+  static void enroll(meter_roll&, const tally&) noexcept {}
   void close(const std::exception_ptr& why) noexcept { edge_->end_writer(why); }
 
  private:
@@ -119,12 +142,14 @@ class queue_output {
   queue_output(Queue queue, const stage_info& stage) noexcept : queue_(std::move(queue)), stage_(&stage) {}
 
   static constexpr std::size_t ways() noexcept { return 1; }
-  auto push(value_type& message, std::size_t) noexcept {
+  auto push(value_type& message, std::size_t, std::uint64_t) noexcept {
     return pointee_or_self(queue_).push(std::move(message));
   }
-  bool has_pushed(pipeline_graph& graph, push_result<value_type>&& result, value_type&) noexcept {
+  bool has_pushed(pipeline_graph& graph, push_result<value_type>&& result, value_type&,
+                  std::uint64_t) noexcept {
     return graph.has_passed(std::move(result), *stage_);
   }
+  void enroll(meter_roll& roll, const tally& given) const { roll.add(*stage_, given, nullptr); }
   void close(const std::exception_ptr& why) noexcept { pointee_or_self(queue_).close(why); }
 
  private:
@@ -162,7 +187,15 @@ class fused_stages final : public pipeline_part {
   void prepare() override {
     if constexpr (requires { input_.begin(graph().intake()); }) input_.begin(graph().intake());
     workers_.reserve(crew_.size());
-    for (auto& each : crew_) workers_.push_back(work(*this, *each));
+    meter_roll& roll = graph().roll();
+    for (auto& each : crew_) {
+      roll.crews.push_back({{}, &each->work_shift.meter()});
+      const tally* given = &each->chain.enroll(roll);
+      if constexpr (waits) given = &each->waiting.enroll(roll, *given);
+      output_.enroll(roll, *given);
+      workers_.push_back(work(*this, *each));
+      each->work_shift.enroll(roll, workers_.back(), graph());
+    }
   }
   void close_input() noexcept override { input_.close(); }
   std::exception_ptr end_reason() const noexcept override { return input_.close_reason(); }
@@ -182,13 +215,16 @@ class fused_stages final : public pipeline_part {
     Chain chain;
     [[no_unique_address]] Waiting waiting;
     const std::size_t number;
+    shift work_shift;
   };
 
   static detached work(fused_stages& self, member& m) {
+    const on_shift here(m.work_shift);
     try {
       for (bool is_last = false; !is_last && !self.is_stopped();) {
         stage_clock::time_point due = stage_clock::time_point::max();
         if constexpr (Chain::is_timed) due = m.chain.deadline();
+        m.work_shift.expects(wait_kind::starved);
         if (self.input_.has_ended()) {
           is_last = true;
         } else if (Chain::is_timed && due != stage_clock::time_point::max()) {
@@ -205,6 +241,7 @@ class fused_stages final : public pipeline_part {
         } else {
           is_last = true;
         }
+        m.work_shift.woke();
         if (self.is_stopped()) break;
         if (is_last) m.chain.finish();
         for (;;) {
@@ -213,7 +250,9 @@ class fused_stages final : public pipeline_part {
             if constexpr (Chain::may_pause) {
               if (m.chain.pause()) {
                 task<> pause = *std::exchange(m.chain.pause(), std::nullopt);
+                m.work_shift.pauses();
                 co_await std::move(pause);
+                m.work_shift.woke();
                 if (self.is_stopped()) co_return;
                 continue;
               }
@@ -225,17 +264,27 @@ class fused_stages final : public pipeline_part {
             try {
               std::exception_ptr failure;
               try {
+                const std::uint64_t began = m.chain.is_sampled() ? self.graph().stamp() : 0;
+                m.work_shift.expects(wait_kind::works);
                 if constexpr (gives) {
                   awaited.emplace(co_await m.waiting(*message));
                 } else {
                   co_await m.waiting(*message);
                 }
+                m.work_shift.woke();
+                m.waiting.passed(began);
               } catch (...) {
+                m.waiting.caught();
                 if constexpr (!Waiting::settles) throw;
                 failure = std::current_exception();
               }
               if constexpr (Waiting::settles) {
-                if (failure && !co_await m.waiting.recover(*message, awaited, std::move(failure))) continue;
+                if (failure) {
+                  m.work_shift.pauses();
+                  const bool is_there = co_await m.waiting.recover(*message, awaited, std::move(failure));
+                  m.work_shift.woke();
+                  if (!is_there) continue;
+                }
               }
             } catch (...) {
               self.graph().lose(*std::move(message), m.waiting.stage());
@@ -245,9 +294,12 @@ class fused_stages final : public pipeline_part {
           if constexpr (!std::is_same_v<Output, no_output>) {
             auto& out = one_of<waits>(awaited, message);
             try {
+              const std::uint64_t stamp = m.chain.is_sampled() ? self.graph().stamp() : 0;
               for (std::size_t way = 0; way < self.output_.ways(); ++way) {
-                auto pushed = co_await self.output_.push(*out, way);
-                if (!self.output_.has_pushed(self.graph(), std::move(pushed), *out)) {
+                m.work_shift.expects(wait_kind::blocked);
+                auto pushed = co_await self.output_.push(*out, way, stamp);
+                m.work_shift.woke();
+                if (!self.output_.has_pushed(self.graph(), std::move(pushed), *out, stamp)) {
                   self.graph().give_up(self);
                   co_return;
                 }

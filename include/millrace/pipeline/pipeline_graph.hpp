@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <iterator>
 #include <memory>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include <millrace/detail/atomic.hpp>
+#include <millrace/pipeline/stage_meter.hpp>
 #include <millrace/pipeline/undelivered.hpp>
 #include <millrace/queue/bounded_queue.hpp>
 #include <millrace/queue/push_result.hpp>
@@ -42,7 +44,45 @@ auto& pointee_or_self(T& of) noexcept {
 /// What the pipeline tells of a stage.
 struct stage_info {
   std::string name;
-  pipeline_graph* graph = nullptr;  // that it is a stage of
+  pipeline_graph* graph = nullptr;        // that it is a stage of
+  std::vector<const stage_info*> from{};  // the stages that it gets messages from
+};
+
+/// What of a running pipeline counts for its stats: filled before it is launched.
+struct meter_roll {
+  struct entry {
+    const stage_info* stage;
+    const tally* in;
+    const stage_meter* meter;  // null: what it has begun to work on, it has given
+  };
+  struct crew {
+    std::vector<const stage_info*> stages;
+    const worker_meter* worker;
+    const stage_info* start = nullptr;  // which is all that it is called by where it has no stages
+  };
+  struct wait {
+    const stage_info* stage;
+    const histogram* times;
+  };
+
+  bool is_on = false;
+  std::vector<entry> entries;
+  std::vector<entry> arrivals;  // of stages that have nothing else
+  std::vector<wait> waits;
+  std::vector<crew> crews;
+
+  void add(const stage_info& stage, const tally& in, stage_meter* meter) {
+    entries.push_back({&stage, &in, meter});
+    crews.back().stages.push_back(&stage);
+    if (is_on && meter != nullptr) meter->service = std::make_unique<histogram>();
+  }
+};
+
+/// A message on its way, and when it set out: 0 where that is not asked.
+template <class T>
+struct stamped {
+  T message;
+  std::uint64_t stamp = 0;  // in ns of the graph's clock
 };
 
 /// Whom messages are given to that no sink took.
@@ -125,6 +165,12 @@ class pipeline_edge_base {
   /// Gives away what is left in it.
   virtual void abandon(pipeline_graph& graph) noexcept = 0;
 
+  virtual const stage_info& reader() const noexcept = 0;
+  virtual std::size_t depth() const noexcept = 0;
+  virtual std::size_t capacity() const noexcept = 0;
+  /// The most that was found in it when somebody looked.
+  std::size_t peak() const noexcept { return static_cast<std::size_t>(peak_.get()); }
+
   void add_writer() noexcept {
     writers_.fetch_add(1, std::memory_order_relaxed);  // relaxed: nothing runs yet
   }
@@ -132,8 +178,12 @@ class pipeline_edge_base {
     if (writers_.fetch_sub(1, std::memory_order_acq_rel) == 1 || why) close(why);  // E2 publish, E2 observe
   }
 
+ protected:
+  void look() noexcept { peak_.raise(depth()); }
+
  private:
   default_traits::atomic<std::size_t> writers_{0};
+  tally peak_;  // where two writers raise it at the same time, the higher one may be lost
 };
 
 template <class T>
@@ -142,14 +192,21 @@ class pipeline_edge final : public pipeline_edge_base {
   pipeline_edge(std::size_t capacity, overflow_policy overflow, const stage_info& reader)
       : queue_(capacity, {.name = reader.name.c_str(), .overflow = overflow}), reader_(reader) {}
 
-  bounded_queue<T>& queue() noexcept { return queue_; }
-  const stage_info& reader() const noexcept { return reader_; }
+  /// An operation -> push_result<stamped<T>>.
+  auto push(T&& message, std::uint64_t stamp) noexcept {
+    if (stamp != 0) this->look();
+    return queue_.push(stamped<T>{std::move(message), stamp});
+  }
+  bounded_queue<stamped<T>>& queue() noexcept { return queue_; }
 
+  const stage_info& reader() const noexcept override { return reader_; }
+  std::size_t depth() const noexcept override { return queue_.size_approx(); }
+  std::size_t capacity() const noexcept override { return queue_.capacity(); }
   void close(const std::exception_ptr& why) noexcept override { queue_.close(why); }
   void abandon(pipeline_graph& graph) noexcept override;
 
  private:
-  bounded_queue<T> queue_;
+  bounded_queue<stamped<T>> queue_;
   const stage_info& reader_;
 };
 
@@ -184,6 +241,11 @@ class pipeline_graph {
     stages_.push_back(std::move(stage));
     return *stages_.back();
   }
+  stage_info& add_stage(std::string_view kind, std::string_view name, const stage_info& from) {
+    stage_info& stage = add_stage(kind, name);
+    stage.from.push_back(&from);
+    return stage;
+  }
   template <class Edge, class... Args>
   Edge& add_edge(Args&&... args) {
     auto edge = std::make_unique<Edge>(std::forward<Args>(args)...);
@@ -206,10 +268,13 @@ class pipeline_graph {
     take(parts_, other.parts_);
   }
 
-  /// Errors: std::bad_alloc, with nothing started.
-  void start(executor_ref home, std::unique_ptr<message_heir> heir) {
+  /// Times of one message in so many are taken; 0: none. Errors: std::bad_alloc, with nothing started.
+  void start(executor_ref home, std::unique_ptr<message_heir> heir, std::size_t sample_every = 0) {
     heir_ = std::move(heir);
     home_ = home;
+    sample_every_ = sample_every;
+    roll_.is_on = sample_every != 0;
+    if (roll_.is_on) began_ = stamp();
     for (auto& part : parts_) part->prepare();
     left_.store(parts_.size(), std::memory_order_relaxed);  // relaxed: nothing runs yet
     counter_.begin();
@@ -218,6 +283,15 @@ class pipeline_graph {
 
   /// For stages that know the time: that of the executor's timers.
   stage_clock::time_point now() const noexcept { return timers_of(home_).now(); }
+  std::uint64_t stamp() const noexcept {
+    return static_cast<std::uint64_t>(now().time_since_epoch().count()) | 1;
+  }
+
+  std::size_t sample_every() const noexcept { return sample_every_; }
+  meter_roll& roll() noexcept { return roll_; }
+  std::uint64_t began() const noexcept { return began_; }
+  const auto& stages() const noexcept { return stages_; }
+  const auto& edges() const noexcept { return edges_; }
 
   stop_token intake() const noexcept { return intake_.token(); }
   /// The sources give no more; what is inside goes on.
@@ -248,7 +322,7 @@ class pipeline_graph {
   /// For a message that was pushed towards that stage. False: nobody takes it there any more.
   template <class T>
   bool has_passed(push_result<T>&& result, const stage_info& to) noexcept {
-    if (result.returned()) lose(std::move(result).value(), to);  // it, or another one that it has displaced
+    if (result.returned()) lose(message_in(result.value()), to);  // it, or another one that it has displaced
     return result || result.status() == op_status::full;
   }
   std::size_t lost() const noexcept {
@@ -260,6 +334,15 @@ class pipeline_graph {
     for (auto& part : parts_) part->abandon();
     for (auto& edge : edges_) edge->abandon(*this);
     counter_.end();  // *this may be gone from here on
+  }
+
+  template <class T>
+  static T&& message_in(T& message) noexcept {
+    return std::move(message);
+  }
+  template <class T>
+  static T&& message_in(stamped<T>& of) noexcept {
+    return std::move(of.message);
   }
 
   // For join_step.
@@ -280,12 +363,15 @@ class pipeline_graph {
   traits::atomic<bool> failed_{false};
   traits::atomic<std::size_t> left_{0};
   traits::atomic<std::size_t> lost_{0};
+  std::size_t sample_every_ = 0;
+  std::uint64_t began_ = 0;
+  meter_roll roll_;
   join_counter<traits> counter_;
 };
 
 template <class T>
 void pipeline_edge<T>::abandon(pipeline_graph& graph) noexcept {
-  while (auto message = queue_.try_pop()) graph.lose(*std::move(message), reader_);
+  while (auto message = queue_.try_pop()) graph.lose(std::move(message->message), reader_);
 }
 
 inline void pipeline_part::ended(void* of) noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -34,6 +35,7 @@ class reorder_window {
  public:
   struct place {
     std::optional<T> message;
+    std::uint64_t stamp = 0;  // see stamped
     std::optional<U> result;
     typename Traits::template atomic<bool> is_done{false};
     [[no_unique_address]] typename Traits::probe probe;

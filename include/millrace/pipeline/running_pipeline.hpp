@@ -11,6 +11,7 @@
 
 #include <millrace/pipeline/flow.hpp>
 #include <millrace/pipeline/pipeline_graph.hpp>
+#include <millrace/pipeline/pipeline_stats.hpp>
 #include <millrace/pipeline/undelivered.hpp>
 #include <millrace/task/join_counter.hpp>
 #include <millrace/task/task.hpp>
@@ -92,6 +93,10 @@ class running_pipeline {
     co_return drain_report{is_complete, graph_->lost(), graph_->error()};
   }
 
+  /// What the pipeline has done so far: counts are exact, times are those of the messages that were sampled (see
+  /// run_options). Complexity: linear in stages and workers; it disturbs none of them.
+  pipeline_stats stats() const { return detail::stats_of(*graph_); }
+
   /// Ends the pipeline: its waits end, what is in work is finished, and all that is inside goes to
   /// on_undelivered.
   void stop() noexcept { graph_->stop(); }
@@ -115,6 +120,13 @@ class function_heir final : public message_heir {
 
 }  // namespace detail
 
+/// How a pipeline is watched.
+struct run_options {
+  /// Of each so many messages of a worker, the times of one are taken, for stats(); 0: of none, and no worker looks
+  /// at the clock.
+  std::size_t sample_every = 128;
+};
+
 /// Starts a pipeline: its stages run on `home` from here on.
 ///
 /// Threads     what the stages call is called by the executor's threads.
@@ -123,16 +135,18 @@ class function_heir final : public message_heir {
 ///             it are stopped; and finished() rethrows. What is inside those then goes to on_undelivered.
 /// Complexity  an allocation for each worker; none for a message but those of its stages.
 template <executor E, class Result>
-running_pipeline<Result> start(E& home, pipeline<Result> what) {
-  what.graph_->start(home, nullptr);
+running_pipeline<Result> start(E& home, pipeline<Result> what, const run_options& how = {}) {
+  what.graph_->start(home, nullptr, how.sample_every);
   return {std::move(what.graph_), std::move(what.result_)};
 }
 /// The same; on_undelivered(const undelivered&) is called for each message that leaves the pipeline by no
 /// sink, by several threads at the same time. It must not throw: that ends the program.
 template <executor E, class Result, class F>
   requires std::invocable<F&, const undelivered&>
-running_pipeline<Result> start(E& home, pipeline<Result> what, F on_undelivered) {
-  what.graph_->start(home, std::make_unique<detail::function_heir<F>>(std::move(on_undelivered)));
+running_pipeline<Result> start(E& home, pipeline<Result> what, F on_undelivered,
+                               const run_options& how = {}) {
+  what.graph_->start(home, std::make_unique<detail::function_heir<F>>(std::move(on_undelivered)),
+                     how.sample_every);
   return {std::move(what.graph_), std::move(what.result_)};
 }
 

@@ -9,6 +9,7 @@
 
 #include <millrace/pipeline/chain.hpp>
 #include <millrace/pipeline/flow.hpp>
+#include <millrace/pipeline/function_nodes.hpp>
 #include <millrace/pipeline/fused_stages.hpp>
 #include <millrace/pipeline/stage.hpp>
 #include <millrace/pipeline/stage_options.hpp>
@@ -29,7 +30,7 @@ struct into_stage {
     static_assert(
         std::same_as<typename Flow::value_type, typename output::value_type>,
         "millrace: into(queue): the queue has messages of another type than the stage before it gives");
-    const stage_info& stage = from.graph().add_stage("into", {});
+    const stage_info& stage = from.add_stage("into", {});
     from.close(output(std::move(queue), stage));
     return pipeline<void>(from.release(), nullptr);
   }
@@ -59,7 +60,7 @@ struct for_each_stage {
         may_settle<F, T, Errors>,
         "millrace: for_each(f).on_error(): f takes its message away, so that is gone where it throws: "
         "let f take const T&, T& or T");
-    const stage_info& stage = from.graph().add_stage("for_each", how.name);
+    const stage_info& stage = from.add_stage("for_each", how.name);
     check_copies<F>(how, stage);
     auto part = part_for(std::move(from), how, stage);
     if constexpr (gives_awaitable<F, T>) {
@@ -91,7 +92,7 @@ struct fold_stage {
     static_assert(
         requires(Result& so_far, T& message) { f(so_far, message); },
         "millrace: fold(init, f): f cannot be called with (so far&, message&)");
-    const stage_info& stage = from.graph().add_stage(kind, {});
+    const stage_info& stage = from.add_stage(kind, {});
     auto result = std::make_unique<Result>(std::move(init));
     auto step = [so_far = result.get(), fold = std::move(f)](T& message) mutable { fold(*so_far, message); };
     auto last = std::move(from).gathered(stage).chained([&](auto&& chain) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <stdexcept>
@@ -13,12 +12,12 @@
 #include <millrace/pipeline/chain.hpp>
 #include <millrace/pipeline/error_policy.hpp>
 #include <millrace/pipeline/flow.hpp>
+#include <millrace/pipeline/function_nodes.hpp>
 #include <millrace/pipeline/fused_stages.hpp>
 #include <millrace/pipeline/pipeline_graph.hpp>
 #include <millrace/pipeline/stage_options.hpp>
 #include <millrace/queue/queue_options.hpp>
 #include <millrace/task/awaitable.hpp>
-#include <millrace/wait/modifiers.hpp>
 
 namespace millrace {
 
@@ -119,7 +118,7 @@ struct map_stage {
         may_settle<F, T, Errors>,
         "millrace: map(f).on_error(): f takes its message away, so that is gone where it throws: let "
         "f take const T&, T& or T");
-    const stage_info& stage = from.graph().add_stage("map", how.name);
+    const stage_info& stage = from.add_stage("map", how.name);
     static_assert(
         !std::is_void_v<typename stage_result<F, T>::type>,
         "millrace: map(f): f gives nothing: use tap(f) to look at messages, for_each(f) to end with them");
@@ -202,73 +201,10 @@ struct joined_stage {
         may_settle<F, T, Errors>,
         "millrace: on_error(): f takes its message away, so that is gone where it throws: let f take "
         "const T&, T& or T");
-    const stage_info& stage = from.graph().add_stage(Kind::name, {});
+    const stage_info& stage = from.add_stage(Kind::name, {});
     return std::move(from).opened(stage).chained([&](auto&& chain) {
       using node = typename Kind::template node<std::remove_cvref_t<decltype(chain)>, F, Errors>;
       return node(std::move(chain), std::move(f), stage, std::move(errors));
-    });
-  }
-};
-
-inline void check_time(stage_clock::duration span, const stage_info& stage) {
-  if (span > stage_clock::duration::zero()) return;
-  throw std::invalid_argument("millrace: " + stage.name + " with a time of " + std::to_string(span.count()) +
-                              " ns: ask for more than 0");
-}
-
-template <class Timer>
-struct batch_stage {
-  using is_pipeline_stage = void;
-  std::size_t n;
-  Timer timer;
-
-  template <class Flow>
-  auto attach(Flow&& from) && {
-    const stage_info& stage = from.graph().add_stage("batch", {});
-    if (n == 0)
-      throw std::invalid_argument("millrace: " + stage.name +
-                                  " of 0 messages would never be full: ask for 1 or more");
-    const auto add = [&](auto&& chain) {
-      return batch_node<std::remove_cvref_t<decltype(chain)>, Timer>(std::move(chain), n, stage, timer);
-    };
-    if constexpr (Timer::is_timed) {
-      check_time(timer.span, stage);
-      return std::move(from).timed(stage).chained(add);
-    } else {
-      return std::move(from).opened(stage).chained(add);
-    }
-  }
-};
-
-struct debounce_stage {
-  using is_pipeline_stage = void;
-  stage_clock::duration quiet;
-
-  template <class Flow>
-  auto attach(Flow&& from) && {
-    const stage_info& stage = from.graph().add_stage("debounce", {});
-    check_time(quiet, stage);
-    return std::move(from).gathered(stage).timed(stage).chained([&](auto&& chain) {
-      return debounce_node<std::remove_cvref_t<decltype(chain)>>(std::move(chain), quiet, stage);
-    });
-  }
-};
-
-struct throttle_stage {
-  using is_pipeline_stage = void;
-  double rate;
-  std::size_t burst;
-
-  template <class Flow>
-  auto attach(Flow&& from) && {
-    const stage_info& stage = from.graph().add_stage("throttle", {});
-    if (!(rate > 0) || burst == 0)
-      throw std::invalid_argument("millrace: " + stage.name + " of " + std::to_string(rate) +
-                                  " messages a second, " + std::to_string(burst) +
-                                  " at once, would never let any pass: ask for more than 0");
-    const stage_clock::duration interval = saturated(std::chrono::duration<double>(1 / rate));
-    return std::move(from).gathered(stage).chained([&](auto&& chain) {
-      return throttle_node<std::remove_cvref_t<decltype(chain)>>(std::move(chain), interval, burst, stage);
     });
   }
 };
@@ -280,7 +216,7 @@ struct buffer_stage {
 
   template <class Flow>
   auto attach(Flow&& from) && {
-    const stage_info& stage = from.graph().add_stage("buffer", {});
+    const stage_info& stage = from.add_stage("buffer", {});
     check({.capacity = capacity}, stage.name);
     return cut(std::move(from), capacity, stage, 1, overflow);
   }
@@ -342,44 +278,6 @@ auto flat_map(F f) {
 inline auto unbatch() {
   const auto itself = []<class T>(T&& message) { return std::remove_cvref_t<T>(std::move(message)); };
   return detail::joined_stage<detail::unbatch_kind, decltype(itself)>{itself, {}};
-}
-
-/// A stage that gives std::vectors of n messages; the last one, where the pipeline ends, may be smaller.
-///
-/// As map, without options.
-/// Errors      std::invalid_argument on n = 0, where it is added.
-/// Complexity  an allocation for each vector.
-inline auto batch(std::size_t n) {
-  return detail::batch_stage<detail::untimed>{n, {}};
-}
-/// The same, where a vector leaves at the latest so long after its first message came.
-///
-/// Errors      std::invalid_argument also on a time that is not positive.
-/// Complexity  a look at the clock for each message that finds the stages behind it idle. Behind a stage that
-///             has an on_error or throttles, or a source that is no queue, it has a queue before it.
-template <class Rep, class Period>
-auto batch(std::size_t n, std::chrono::duration<Rep, Period> most) {
-  return detail::batch_stage<detail::stage_timer>{n, {detail::saturated(most)}};
-}
-
-/// A stage that gives a message once no other has come for so long, and drops those that another has followed
-/// sooner. The last one is given where the pipeline ends.
-///
-/// As batch(n, time); behind by_key it has a queue before it.
-template <class Rep, class Period>
-auto debounce(std::chrono::duration<Rep, Period> quiet) {
-  return detail::debounce_stage{detail::saturated(quiet)};
-}
-
-/// A stage that gives `rate` messages a second at most; but where it has given fewer, up to `burst` of them at
-/// once.
-///
-/// Ordering    that of the messages. While one waits, no other is taken.
-/// Errors      std::invalid_argument where one of them is not positive, where it is added.
-/// Complexity  a look at the clock for each message, and an allocation for each one that waits. Behind by_key
-///             it has a queue before it.
-inline auto throttle(double rate, std::size_t burst = 1) {
-  return detail::throttle_stage{rate, burst};
 }
 
 /// A queue between the stages before and behind it, which then work at the same time. With an overflow

@@ -12,9 +12,9 @@ namespace millrace::detail {
 
 /// What is kept of an awaitable's result.
 template <class Awaitable>
-using await_value_t = std::conditional_t<std::is_lvalue_reference_v<await_result_t<Awaitable>>,
-                                         await_result_t<Awaitable>,
-                                         std::remove_cvref_t<await_result_t<Awaitable>>>;
+using await_value_t =
+    std::conditional_t<std::is_lvalue_reference_v<await_result_t<Awaitable>>, await_result_t<Awaitable>,
+                       std::remove_cvref_t<await_result_t<Awaitable>>>;
 
 /// Awaits, and keeps what came of it. `Awaitable` may be an lvalue reference: it then outlives this.
 template <class Awaitable>

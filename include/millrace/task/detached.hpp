@@ -14,6 +14,15 @@
 
 namespace millrace::detail {
 
+/// Who wants to know when a coroutine goes to sleep in an operation.
+class sleep_observer {
+ public:
+  virtual void sleeps() noexcept = 0;
+
+ protected:
+  ~sleep_observer() = default;
+};
+
 /// A coroutine at the root of a tree of tasks: started by hand, destroys itself at its end and
 /// reports it then. Its body catches what its tasks throw, and moves its parameters into locals: only
 /// those are gone when the end is reported.
@@ -42,6 +51,11 @@ class detached {
     void return_void() const noexcept {}
     [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }
 
+    /// Called by an operation before it suspends the coroutine.
+    void sleeps() const noexcept {
+      if (observer_ != nullptr) observer_->sleeps();
+    }
+
    private:
     friend detached;
 
@@ -54,6 +68,7 @@ class detached {
     stop_slot<default_traits> slot_;
     done_function done_ = nullptr;
     void* context_ = nullptr;
+    sleep_observer* observer_ = nullptr;
   };
 
   detached(detached&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
@@ -61,6 +76,9 @@ class detached {
   ~detached() {
     if (coroutine_) coroutine_.destroy();  // never started
   }
+
+  /// Before it is started; not for sleeps in the tasks that it awaits.
+  void observe(sleep_observer& observer) noexcept { coroutine_.promise().observer_ = &observer; }
 
   /// Runs it on this thread until it suspends or ends.
   void start(const environment& env, done_function done, void* context) && noexcept {

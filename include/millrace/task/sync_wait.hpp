@@ -27,8 +27,9 @@ detail::await_value_t<Awaitable> sync_wait(Awaitable&& awaitable) {
   run_loop loop;
   detail::outcome<detail::await_value_t<Awaitable>> outcome;
   detail::await_into<Awaitable>(std::forward<Awaitable>(awaitable), outcome)
-      .post({.executor = loop},
-            [](void* context) noexcept { static_cast<run_loop*>(context)->finish(); }, &loop);
+      .post(
+          {.executor = loop}, [](void* context) noexcept { static_cast<run_loop*>(context)->finish(); },
+          &loop);
   loop.run();
   return outcome.take();
 }

@@ -32,8 +32,7 @@ class when_all_awaiter : private work_item {
   using element = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
  public:
-  explicit when_all_awaiter(std::tuple<Awaitables...>& awaitables) noexcept
-      : awaitables_(awaitables) {}
+  explicit when_all_awaiter(std::tuple<Awaitables...>& awaitables) noexcept : awaitables_(awaitables) {}
   when_all_awaiter(when_all_awaiter&&) = delete;
 
   bool await_ready() const noexcept { return sizeof...(Awaitables) == 0; }
@@ -58,9 +57,8 @@ class when_all_awaiter : private work_item {
   MILLRACE_NOINLINE bool start(std::coroutine_handle<> coroutine, const environment& env,
                                std::index_sequence<I...>) {
     // All frames exist before any of them runs: std::bad_alloc finds nothing started.
-    std::tuple<std::conditional_t<true, detached, Awaitables>...> children{
-        await_into<Awaitables>(std::forward<Awaitables>(std::get<I>(awaitables_)),
-                               std::get<I>(outcomes_))...};
+    std::tuple<std::conditional_t<true, detached, Awaitables>...> children{await_into<Awaitables>(
+        std::forward<Awaitables>(std::get<I>(awaitables_)), std::get<I>(outcomes_))...};
     coroutine_ = coroutine;
     home_ = env.executor;
     (std::move(std::get<I>(children)).start(env, &child_done, this), ...);

@@ -242,6 +242,7 @@ class operation_awaiter {
 
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> coroutine) noexcept {
+    if constexpr (requires { coroutine.promise().sleeps(); }) coroutine.promise().sleeps();
     ::new (static_cast<void*>(std::addressof(sleeper_))) sleeper(op_.step_);
     op_.has_sleeper_ = true;
     const Modifiers& asked = op_.modifiers_;
