@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <millrace/pipeline/timed_nodes.hpp>
 
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -16,11 +17,18 @@ using namespace millrace::detail;
 
 const stage_info stage{"here"};
 
-/// All that next() gives.
+/// What next() gives.
+template <class Chain>
+auto next(Chain& chain) {
+  std::optional<typename Chain::output> message;
+  const bool is_filled = chain.next(message);
+  CHECK(is_filled == message.has_value());
+  return message;
+}
 template <class Chain>
 auto all(Chain& chain) {
   std::vector<typename Chain::output> given;
-  while (auto message = chain.next()) given.push_back(*std::move(message));
+  while (auto message = next(chain)) given.push_back(*std::move(message));
   return given;
 }
 

@@ -41,6 +41,7 @@ class virtual_time : public manual_executor {
   class manual_timers final : public millrace::detail::timer_driver<millrace::default_traits> {
    public:
     clock::time_point now() const noexcept override { return now_; }
+    clock::time_point roughly_now() const noexcept override { return now_; }
     void pass(clock::time_point until) noexcept {
       now_ = until;
       this->expire(until);

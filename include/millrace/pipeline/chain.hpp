@@ -24,7 +24,8 @@ namespace millrace::detail {
 // a time, until there is none. So a stage may give none, one or many, and nothing is ever buffered for that.
 //
 //   void put(T&&)                    while next() has nothing to give
-//   std::optional<output> next()     where a stage throws, it keeps the message that it had in hand
+//   bool next(std::optional<output>& to)    true: it has filled `to`, which was empty; where a stage throws, it
+//                                    keeps the message that it had in hand
 //   std::optional<task<>>& pause()   filled by a stage that has something to wait for before it goes on with
 //                                    the message that it has: then next() gives nothing, and whoever called
 //                                    it takes the task, awaits it, and calls next() again
@@ -98,11 +99,13 @@ class chain_start {
     }
     return count_;
   }
-  std::optional<T> next() noexcept {
-    std::optional<T> out;
-    if (message_) out.emplace(*std::move(message_));
+  // Not by value: what returns a small optional writes its flag as a byte and reads that as part of a word, and
+  // so waits until every store before it has left the processor.
+  bool next(std::optional<T>& to) noexcept {
+    if (!message_) return false;
+    to.emplace(*std::move(message_));
     message_.reset();
-    return out;
+    return true;
   }
   std::optional<task<>>& pause() noexcept { return pause_; }
   static constexpr stage_clock::time_point deadline() noexcept { return stage_clock::time_point::max(); }
@@ -110,7 +113,8 @@ class chain_start {
   const stage_info& stage() const noexcept { return *stage_; }
   template <class Lose>
   void abandon(Lose&& lose) noexcept {
-    if (std::optional<T> message = next()) lose(*std::move(message), *stage_);
+    if (message_) lose(*std::move(message_), *stage_);
+    message_.reset();
   }
 
  private:
@@ -157,12 +161,16 @@ class chain_node {
   chain_node(Prev prev, const stage_info& stage, Errors errors = {})
       : prev_(std::move(prev)), stage_(&stage), errors_(std::move(errors)) {}
 
-  /// The message that is held, or else the next one.
-  std::optional<input> take() {
+  /// As next(), for the message that is held, or else the next one.
+  bool take(std::optional<input>& to) {
     if constexpr (Pauses) {
-      if (held_) return std::exchange(static_cast<std::optional<input>&>(held_), std::nullopt);
+      if (held_) {
+        to.emplace(*std::move(held_));
+        held_.reset();
+        return true;
+      }
     }
-    return prev_.next();
+    return prev_.next(to);
   }
   void hold(input& message) noexcept { held_.emplace(std::move(message)); }
 

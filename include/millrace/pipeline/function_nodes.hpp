@@ -27,18 +27,18 @@ class map_node : public chain_node<Prev, Errors> {
   map_node(Prev prev, F f, const stage_info& stage, Errors errors = {})
       : chain_node<Prev, Errors>(std::move(prev), stage, std::move(errors)), f_(std::move(f)) {}
 
-  std::optional<output> next() {
-    std::optional<input> message = this->take();
-    if (!message) return std::nullopt;
+  bool next(std::optional<output>& to) {
+    std::optional<input> message;
+    if (!this->take(message)) return false;
     try {
       const std::uint64_t began = this->begin();
-      std::optional<output> result(call(f_, *message));
+      to.emplace(call(f_, *message));
       this->passed(began);
       this->gave();
-      return result;
+      return true;
     } catch (...) {
       this->caught(*message);
-      return std::nullopt;
+      return false;
     }
   }
 
@@ -54,22 +54,23 @@ class filter_node : public chain_node<Prev, Errors> {
   filter_node(Prev prev, F f, const stage_info& stage, Errors errors = {})
       : chain_node<Prev, Errors>(std::move(prev), stage, std::move(errors)), f_(std::move(f)) {}
 
-  std::optional<output> next() {
+  bool next(std::optional<output>& to) {
     for (;;) {
-      std::optional<output> message = this->take();
-      if (!message) return message;
+      if (!this->take(to)) return false;
       try {
         const std::uint64_t began = this->begin();
-        const bool passes = f_(std::as_const(*message));
+        const bool passes = f_(std::as_const(*to));
         this->passed(began);
         if (passes) {
           this->gave();
-          return message;
+          return true;
         }
       } catch (...) {
-        this->caught(*message);
-        return std::nullopt;
+        this->caught(*to);
+        to.reset();
+        return false;
       }
+      to.reset();
     }
   }
 
@@ -88,10 +89,10 @@ class visit_node : public chain_node<Prev, Errors> {
   visit_node(Prev prev, F f, const stage_info& stage, Errors errors = {})
       : chain_node<Prev, Errors>(std::move(prev), stage, std::move(errors)), f_(std::move(f)) {}
 
-  std::optional<output> next() {
+  bool next(std::optional<output>& to) {
     for (;;) {
-      std::optional<input> message = this->take();
-      if (!message) return std::nullopt;
+      std::optional<input> message;
+      if (!this->take(message)) return false;
       try {
         const std::uint64_t began = this->begin();
         if constexpr (GoesOn) {
@@ -103,9 +104,12 @@ class visit_node : public chain_node<Prev, Errors> {
         this->gave();
       } catch (...) {
         this->caught(*message);
-        return std::nullopt;
+        return false;
       }
-      if constexpr (GoesOn) return message;
+      if constexpr (GoesOn) {
+        to.emplace(*std::move(message));
+        return true;
+      }
     }
   }
 
@@ -135,34 +139,33 @@ class flat_map_node : public chain_node<Prev, Errors> {
   flat_map_node(Prev prev, F f, const stage_info& stage, Errors errors = {})
       : chain_node<Prev, Errors>(std::move(prev), stage, std::move(errors)), f_(std::move(f)) {}
 
-  std::optional<output> next() {
+  bool next(std::optional<output>& to) {
     for (;;) {
       if (elements_) {
-        if (std::optional<output> element = elements_->next()) {
+        if (elements_->next(to)) {
           this->gave();
-          return element;
+          return true;
         }
         elements_.reset();
         message_.reset();
       }
-      std::optional<input> message = this->take();
-      if (!message) return std::nullopt;
-      message_.emplace(*std::move(message));  // the range may refer to it
+      if (!this->take(message_)) return false;  // the range may refer to it
       try {
         const std::uint64_t began = this->begin();
         elements_.emplace(call(f_, *message_));
         this->passed(began);
       } catch (...) {
         this->caught(*message_);
-        return std::nullopt;
+        message_.reset();
+        return false;
       }
     }
   }
   template <class Lose>
   void abandon(Lose&& lose) noexcept {
     while (elements_) {
-      std::optional<output> element = elements_->next();
-      if (!element) break;
+      std::optional<output> element;
+      if (!elements_->next(element)) break;
       lose(*std::move(element), this->stage());
     }
     elements_.reset();
@@ -173,16 +176,15 @@ class flat_map_node : public chain_node<Prev, Errors> {
   struct elements {
     explicit elements(range&& from) : of(std::move(from)), at(std::begin(of)), end(std::end(of)) {}
 
-    std::optional<output> next() {
-      std::optional<output> element;
-      if (at == end) return element;
+    bool next(std::optional<output>& to) {
+      if (at == end) return false;
       if constexpr (owns_elements<range>) {
-        element.emplace(std::move(*at));
+        to.emplace(std::move(*at));
       } else {
-        element.emplace(*at);
+        to.emplace(*at);
       }
       ++at;
-      return element;
+      return true;
     }
 
     range of;

@@ -227,6 +227,8 @@ class fused_stages final : public pipeline_part {
         m.work_shift.expects(wait_kind::starved);
         if (self.input_.has_ended()) {
           is_last = true;
+        } else if constexpr (requires { self.input_.feed(m.chain); }) {
+          is_last = !self.input_.feed(m.chain);
         } else if (Chain::is_timed && due != stage_clock::time_point::max()) {
           if constexpr (Chain::is_timed) {
             auto message = co_await self.input_.next_until(m.number, due);
@@ -245,8 +247,8 @@ class fused_stages final : public pipeline_part {
         if (self.is_stopped()) break;
         if (is_last) m.chain.finish();
         for (;;) {
-          std::optional<carried> message = m.chain.next();
-          if (!message) {
+          std::optional<carried> message;
+          if (!m.chain.next(message)) {
             if constexpr (Chain::may_pause) {
               if (m.chain.pause()) {
                 task<> pause = *std::exchange(m.chain.pause(), std::nullopt);

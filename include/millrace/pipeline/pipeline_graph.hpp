@@ -283,6 +283,10 @@ class pipeline_graph {
 
   /// For stages that know the time: that of the executor's timers.
   stage_clock::time_point now() const noexcept { return timers_of(home_).now(); }
+  /// As stamp(), by timer_service::roughly_now().
+  std::uint64_t rough_stamp() const noexcept {
+    return static_cast<std::uint64_t>(timers_of(home_).roughly_now().time_since_epoch().count()) | 1;
+  }
   std::uint64_t stamp() const noexcept {
     return static_cast<std::uint64_t>(now().time_since_epoch().count()) | 1;
   }

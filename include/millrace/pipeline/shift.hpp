@@ -11,7 +11,8 @@
 
 namespace millrace::detail {
 
-/// Counts where a worker's time goes, if it is told to: a worker says after each wait what that was for.
+/// Counts where a worker's time goes, if it is told to: a worker says before each wait what that is for. A worker
+/// may sleep at every message: so a cheap clock does, whose errors cancel each other out.
 class shift final : public sleep_observer {
  public:
   shift() = default;
@@ -34,7 +35,7 @@ class shift final : public sleep_observer {
   void expects(wait_kind kind) noexcept { next_ = kind; }
   void sleeps() noexcept override {
     meter_.asleep_as.set(static_cast<std::uint64_t>(next_));
-    meter_.asleep_since.set(graph_->stamp());
+    meter_.asleep_since.set(graph_->rough_stamp());
   }
   /// For a wait that is no operation.
   void pauses() noexcept {
@@ -42,13 +43,13 @@ class shift final : public sleep_observer {
     if (graph_ != nullptr) sleeps();
   }
   /// To be called after each wait.
-  void woke() noexcept {
+  MILLRACE_ALWAYS_INLINE void woke() noexcept {
     if (meter_.asleep_since.get() != 0) count();
   }
 
  private:
   MILLRACE_NOINLINE void count() noexcept {
-    meter_.waits[static_cast<std::size_t>(next_)].add(graph_->stamp() - meter_.asleep_since.get());
+    meter_.waits[static_cast<std::size_t>(next_)].add(graph_->rough_stamp() - meter_.asleep_since.get());
     meter_.asleep_since.set(0);
   }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <coroutine>
 #include <cstddef>
 #include <exception>
 #include <iterator>
@@ -22,16 +21,11 @@ namespace millrace::detail {
 //
 //   auto next(worker)        to be awaited: something like an optional; empty: there are no more
 //   auto next_until(worker, time)   the same, if it can wait so long: a pop_result, `timeout`: there may be more
+//   bool feed(chain)         instead of next(), where it never waits: puts a message into it; false: there are no
+//                            more
 //   bool has_ended()         asked before each next()
 //   void close()             as pipeline_part::close_input
 //   close_reason()
-
-/// What is there at once.
-template <class T>
-struct ready_result : std::suspend_never {
-  std::optional<T> value;
-  std::optional<T> await_resume() noexcept { return std::move(value); }
-};
 
 /// A queue between parts.
 template <class T>
@@ -115,16 +109,16 @@ class range_source : public source_input {
   explicit range_source(Range range)
       : range_(std::make_unique<Range>(std::move(range))), at_(std::begin(pointee_or_self(*range_))) {}
 
-  ready_result<value_type> next(std::size_t) {
-    ready_result<value_type> result;
-    if (at_ == std::end(pointee_or_self(*range_))) return result;
+  template <class Chain>
+  bool feed(Chain& chain) {
+    if (at_ == std::end(pointee_or_self(*range_))) return false;
     if constexpr (std::is_pointer_v<Range>) {
-      result.value.emplace(*at_);
+      chain.put(value_type(*at_));
     } else {
-      result.value.emplace(std::move(*at_));
+      chain.put(value_type(std::move(*at_)));
     }
     ++at_;
-    return result;
+    return true;
   }
 
  private:
@@ -153,12 +147,18 @@ class function_source : public source_input {
 
   explicit function_source(F f) : f_(std::move(f)) {}
 
-  auto next(std::size_t) {
-    if constexpr (awaitable<result>) {
-      return f_();
-    } else {
-      return ready_result<value_type>{{}, f_()};
-    }
+  auto next(std::size_t)
+    requires awaitable<result>
+  {
+    return f_();
+  }
+  template <class Chain>
+    requires(!awaitable<result>)
+  bool feed(Chain& chain) {
+    auto message = f_();
+    if (!message) return false;
+    chain.put(*std::move(message));
+    return true;
   }
 
  private:

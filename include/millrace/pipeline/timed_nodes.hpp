@@ -85,18 +85,17 @@ class batch_node : public keeping_node<Prev, std::vector<typename Prev::output>,
   batch_node(Prev prev, std::size_t n, const stage_info& stage, Timer timer = {})
       : keeping_node<Prev, output, Timer>(std::move(prev), timer, stage), n_(n) {}
 
-  std::optional<output> next() {
+  bool next(std::optional<output>& to) {
     output& kept = this->kept();
     for (;;) {
       if (kept.capacity() < n_) kept.reserve(n_);  // before a message is in hand
-      std::optional<input> message = this->prev_.next();
-      if (!message) break;
+      std::optional<input> message;
+      if (!this->prev_.next(message)) break;
       if (kept.empty()) this->begin();
       kept.push_back(*std::move(message));
-      if (kept.size() == n_) return all();
+      if (kept.size() == n_) return give(to);
     }
-    if (this->is_over()) return all();
-    return std::nullopt;
+    return this->is_over() && give(to);
   }
   template <class Lose>
   void abandon(Lose&& lose) noexcept {
@@ -106,9 +105,10 @@ class batch_node : public keeping_node<Prev, std::vector<typename Prev::output>,
   }
 
  private:
-  output all() noexcept {
+  bool give(std::optional<output>& to) noexcept {
+    to.emplace(std::exchange(this->kept(), {}));
     this->gave();
-    return std::exchange(this->kept(), {});
+    return true;
   }
 
   const std::size_t n_;
@@ -123,19 +123,23 @@ class debounce_node : public keeping_node<Prev, std::optional<typename Prev::out
   debounce_node(Prev prev, stage_clock::duration quiet, const stage_info& stage)
       : keeping_node<Prev, std::optional<output>, stage_timer>(std::move(prev), {quiet}, stage) {}
 
-  std::optional<output> next() {
+  bool next(std::optional<output>& to) {
     std::optional<output>& kept = this->kept();
-    while (std::optional<output> message = this->prev_.next()) {
-      kept.emplace(*std::move(message));
+    while (this->prev_.next(to)) {
+      kept.emplace(*std::move(to));
+      to.reset();
       this->begin();
     }
-    if (!this->is_over()) return std::nullopt;
+    if (!this->is_over()) return false;
+    to.emplace(*std::move(kept));
+    kept.reset();
     this->gave();
-    return std::exchange(kept, std::nullopt);
+    return true;
   }
   template <class Lose>
   void abandon(Lose&& lose) noexcept {
-    if (this->kept()) lose(*std::exchange(this->kept(), std::nullopt), this->stage());
+    if (this->kept()) lose(*std::move(this->kept()), this->stage());
+    this->kept().reset();
     chain_node<Prev>::abandon(lose);
   }
 };
@@ -155,18 +159,18 @@ class throttle_node : public chain_node<Prev, fails, true> {
         interval_(interval),
         slack_(interval * static_cast<stage_clock::rep>(burst - 1)) {}
 
-  std::optional<output> next() {
-    std::optional<output> message = this->take();
-    if (!message) return message;
+  bool next(std::optional<output>& to) {
+    if (!this->take(to)) return false;
     const stage_clock::time_point now = this->stage().graph->now();
     if (now < time_ - slack_) {
       this->pause().emplace(pass(time_ - slack_ - now));
-      this->hold(*message);
-      return std::nullopt;
+      this->hold(*to);
+      to.reset();
+      return false;
     }
     time_ = (time_ < now ? now : time_) + interval_;
     this->gave();
-    return message;
+    return true;
   }
 
  private:

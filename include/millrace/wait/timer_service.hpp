@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <time.h>
+
+#include <chrono>
+
 #include <millrace/wait/timer.hpp>
 
 namespace millrace {
@@ -20,6 +24,18 @@ class timer_service {
 
   /// The time by which it fires them, and from which a duration counts for who waits here.
   virtual timer_node::clock::time_point now() const noexcept { return timer_node::clock::now(); }
+  /// The same, as it was some milliseconds ago at most, where that is cheaper to say: a span between two such
+  /// times is right in the mean.
+  virtual timer_node::clock::time_point roughly_now() const noexcept {
+#if defined(CLOCK_MONOTONIC_COARSE)
+    timespec at;
+    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &at) == 0) {
+      return timer_node::clock::time_point(std::chrono::seconds(at.tv_sec) +
+                                           std::chrono::nanoseconds(at.tv_nsec));
+    }
+#endif
+    return timer_node::clock::now();
+  }
 
  protected:
   timer_service() noexcept = default;
