@@ -10,6 +10,10 @@
 #include <thread>
 #include <vector>
 
+#include <millrace/callback/callback_registry.hpp>
+#include <millrace/callback/subscription.hpp>
+#include <millrace/callback/tap.hpp>
+#include <millrace/callback/topic.hpp>
 #include <millrace/queue/bounded_queue.hpp>
 #include <millrace/queue/make_channel.hpp>
 #include <millrace/task/run_loop.hpp>
@@ -136,4 +140,124 @@ TEST_CASE("who awaits all sees what they left, too, where they have ended before
     sum += x;
   }
   CHECK(sum == 200);
+}
+
+namespace {
+
+/// Does something once on another thread, and something else on this one, again and again, until that says that it
+/// has seen the first. Nothing here orders what they do.
+template <class Once, class Often>
+void beside(Once once, Often sees) {
+  std::atomic<bool> go{false};
+  std::thread other([&] {
+    while (!go.load(std::memory_order_relaxed)) std::this_thread::yield();
+    once();
+  });
+  go.store(true, std::memory_order_relaxed);
+  while (!sees()) std::this_thread::yield();
+  other.join();
+}
+
+/// A callback that reads what its maker wrote.
+struct reader {
+  std::shared_ptr<int> written;
+  int* seen;
+  void operator()(int) const { *seen += *written; }
+};
+
+/// Says when a thread ends, after all that it has begun to use later.
+struct last_words {
+  std::atomic<bool>* to = nullptr;
+  ~last_words() {
+    if (to != nullptr) to->store(true, std::memory_order_relaxed);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("who pops sees a tap that another thread has installed") {
+  const auto seen = std::make_unique<int>(0);
+  for (int round = 1; round <= 200; ++round) {
+    millrace::bounded_queue<int> q(1);
+    millrace::subscription taps[2];
+    int pushed = 0;
+    beside([&] { taps[0] = millrace::tap(q, reader{std::make_shared<int>(1), seen.get()}); },
+           [&] {
+             pushed += q.try_push(1) == millrace::op_status::ok;
+             return q.try_pop() && *seen >= round;
+           });
+    CHECK(pushed > 0);
+    *seen = round;
+  }
+}
+
+TEST_CASE("of two who install a tap, the other one sees it whole") {
+  for (int round = 0; round < 200; ++round) {
+    millrace::bounded_queue<int> q(1);
+    millrace::subscription taps[2];
+    int unheard = 0;
+    beside([&] { taps[0] = millrace::tap(q, [](int) {}); },
+           [&] {
+             taps[1] = millrace::tap(q, [&](int) { --unheard; });
+             return true;
+           });
+    REQUIRE(q.try_push(1) == millrace::op_status::ok);
+    unheard = 1;
+    CHECK(q.try_pop());
+    CHECK(unheard == 0);
+  }
+}
+
+TEST_CASE("who publishes sees a listener that another thread has added, and what it was given") {
+  const auto seen = std::make_unique<int>(0);
+  for (int round = 1; round <= 200; ++round) {
+    millrace::callback_registry<void(int)> registry;
+    const auto first = registry.subscribe([](int) {});  // so the second one is put beside it
+    millrace::subscription second;
+    beside([&] { second = registry.subscribe(reader{std::make_shared<int>(1), seen.get()}); },
+           [&] {
+             registry.publish(1);
+             return *seen >= round;
+           });
+    CHECK(*seen >= round);
+    *seen = round;
+  }
+}
+
+TEST_CASE("who publishes to a topic that retains sees how far a new listener has got") {
+  const auto seen = std::make_unique<std::atomic<int>>(0);
+  for (int round = 0; round < 200; ++round) {
+    const millrace::topic<int> topic("edges", {.retain = true});
+    topic.publish(1);
+    millrace::subscription listener;
+    seen->store(0, std::memory_order_relaxed);
+    beside([&] { listener = topic.subscribe([&](int n) { seen->fetch_add(n, std::memory_order_relaxed); }); },
+           [&] {
+             topic.publish(1);
+             return seen->load(std::memory_order_relaxed) > 3;
+           });
+    CHECK(seen->load(std::memory_order_relaxed) > 3);
+  }
+}
+
+TEST_CASE("who publishes from a new thread may go on where one has ended") {
+  millrace::callback_registry<void(int)> registry;
+  const auto listener = registry.subscribe([](int) {});
+  int published = 0;
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<bool> has_ended{false};
+    std::thread next([&] {
+      while (!has_ended.load(std::memory_order_relaxed)) std::this_thread::yield();
+      registry.publish(1);
+    });
+    std::thread first([&] {
+      thread_local last_words words;
+      words.to = &has_ended;
+      registry.publish(1);
+    });
+    first.join();
+    next.join();
+    ++published;
+  }
+  CHECK(published == 50);
 }
