@@ -245,3 +245,26 @@ TEST_CASE("one in so many is timed, or none, and all are counted") {
     CHECK(stage(stats, "map #2").waiting.count() == every);
   }
 }
+
+TEST_CASE("a trace has the first spans of each worker") {
+  virtual_time time;
+  auto run = start(time, from(numbers(5)) | map(sleeps_10ms) | map(same, {.workers = 1}) | collect(),
+                   run_options{.sample_every = 1, .most_spans = 3});
+  time.advance(1s);
+  run.wait();
+  const std::vector<stage_span> spans = run.trace();
+  REQUIRE(spans.size() == 9);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(spans[i].stage == "map #1");
+    CHECK(spans[i].worker == 0);
+    CHECK(is_about(spans[i].began, i * 10ms));
+    CHECK(is_about(spans[i].span, 10ms));
+    CHECK(spans[3 + i].stage == "map #2");
+    CHECK(spans[3 + i].worker == 1);
+    CHECK(spans[6 + i].stage == "collect #3");
+  }
+  auto untraced = start(time, from(numbers(5)) | map(same) | collect());
+  time.advance(0s);
+  untraced.wait();
+  CHECK(untraced.trace().empty());
+}

@@ -121,3 +121,12 @@ TEST_CASE("the total of a stage is that of all before it, whatever their order")
   CHECK(totals[1] == 1'002us);
   CHECK(totals[0] == 1'002us);
 }
+
+TEST_CASE("a trace is JSON, with what a name may not have in it escaped") {
+  CHECK(chrome_trace({}) == "{\"traceEvents\":[\n]}\n");
+  CHECK(chrome_trace({{"parse", 0, 1500ns, 2us}, {"a \"b\"\\\n", 3, 1ms, 4ns}}) ==
+        "{\"traceEvents\":[\n"
+        "{\"name\":\"parse\",\"ph\":\"X\",\"pid\":1,\"tid\":0,\"ts\":1.500,\"dur\":2.000},\n"
+        "{\"name\":\"a \\\"b\\\"\\\\ \",\"ph\":\"X\",\"pid\":1,\"tid\":3,\"ts\":1000.000,\"dur\":0.004}\n"
+        "]}\n");
+}

@@ -4,6 +4,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+
+#include <millrace/pipeline/stage_info.hpp>
 
 #include "support/catch.hpp"
 
@@ -44,4 +47,17 @@ TEST_CASE("a histogram knows its sum and the longest time exactly") {
   CHECK(h.count(histogram::size - 1) == 1);
   CHECK(h.longest() == 3'600'000'000'000);
   CHECK(h.sum() == 3'600'000'000'003);
+}
+
+TEST_CASE("a trace log keeps the first spans") {
+  trace_log log(2);
+  stage_meter meter;
+  meter.service = std::make_unique<histogram>();
+  meter.log = &log;
+  const stage_info stage{"here"};
+  for (std::uint64_t i = 0; i < 3; ++i) meter.record(stage, i, 2 * i + 4);
+  REQUIRE(log.spans().size() == 2);
+  CHECK(log.spans()[1].began == 1);
+  CHECK(log.spans()[1].ended == 6);
+  CHECK(meter.service->sum() == 4 + 5 + 6);
 }

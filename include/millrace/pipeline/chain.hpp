@@ -178,7 +178,7 @@ class chain_node {
   std::uint64_t begin() const noexcept { return is_sampled() ? stage_->graph->stamp() : 0; }
   void passed(std::uint64_t began) noexcept {
     if constexpr (settles) attempts_ = 0;
-    if (began != 0) meter_.service->add(std::chrono::nanoseconds(stage_->graph->stamp() - began));
+    if (began != 0) meter_.record(*stage_, began, stage_->graph->stamp());
   }
   void gave() noexcept { meter_.out.add(); }
   /// To be called where f threw at the message, which is held from now on: rethrows, or there is a pause,

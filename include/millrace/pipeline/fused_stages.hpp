@@ -61,7 +61,7 @@ class waiting_stage {
   }
   /// To be called with the time at which f was, or 0, once it has taken a message.
   void passed(std::uint64_t began) noexcept {
-    if (began != 0) meter_.service->add(std::chrono::nanoseconds(stage_->graph->stamp() - began));
+    if (began != 0) meter_.record(*stage_, began, stage_->graph->stamp());
     meter_.out.add();
   }
   void caught() noexcept { meter_.errors.add(); }
@@ -189,7 +189,7 @@ class fused_stages final : public pipeline_part {
     workers_.reserve(crew_.size());
     meter_roll& roll = graph().roll();
     for (auto& each : crew_) {
-      roll.crews.push_back({{}, &each->work_shift.meter()});
+      roll.add_crew(each->work_shift.meter());
       const tally* given = &each->chain.enroll(roll);
       if constexpr (waits) given = &each->waiting.enroll(roll, *given);
       output_.enroll(roll, *given);

@@ -122,7 +122,7 @@ class ordered_stage final : public pipeline_part {
     workers_.reserve(crew_.size());
     meter_roll& roll = graph().roll();
     for (auto& each : crew_) {
-      roll.crews.push_back({{}, &each->work_shift.meter()});
+      roll.add_crew(each->work_shift.meter());
       const tally& given = each->f.enroll(roll, each->taken);
       output_.enroll(roll, given);
       if (roll.is_on) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include <millrace/detail/atomic.hpp>
+#include <millrace/pipeline/stage_info.hpp>
 #include <millrace/pipeline/stage_meter.hpp>
 #include <millrace/pipeline/undelivered.hpp>
 #include <millrace/queue/bounded_queue.hpp>
@@ -29,7 +29,6 @@
 namespace millrace::detail {
 
 class pipeline_graph;
-using stage_clock = std::chrono::steady_clock;
 
 /// What a pointer points to; of anything else, itself.
 template <class T>
@@ -40,50 +39,6 @@ auto& pointee_or_self(T& of) noexcept {
     return of;
   }
 }
-
-/// What the pipeline tells of a stage.
-struct stage_info {
-  std::string name;
-  pipeline_graph* graph = nullptr;        // that it is a stage of
-  std::vector<const stage_info*> from{};  // the stages that it gets messages from
-};
-
-/// What of a running pipeline counts for its stats: filled before it is launched.
-struct meter_roll {
-  struct entry {
-    const stage_info* stage;
-    const tally* in;
-    const stage_meter* meter;  // null: what it has begun to work on, it has given
-  };
-  struct crew {
-    std::vector<const stage_info*> stages;
-    const worker_meter* worker;
-    const stage_info* start = nullptr;  // which is all that it is called by where it has no stages
-  };
-  struct wait {
-    const stage_info* stage;
-    const histogram* times;
-  };
-
-  bool is_on = false;
-  std::vector<entry> entries;
-  std::vector<entry> arrivals;  // of stages that have nothing else
-  std::vector<wait> waits;
-  std::vector<crew> crews;
-
-  void add(const stage_info& stage, const tally& in, stage_meter* meter) {
-    entries.push_back({&stage, &in, meter});
-    crews.back().stages.push_back(&stage);
-    if (is_on && meter != nullptr) meter->service = std::make_unique<histogram>();
-  }
-};
-
-/// A message on its way, and when it set out: 0 where that is not asked.
-template <class T>
-struct stamped {
-  T message;
-  std::uint64_t stamp = 0;  // in ns of the graph's clock
-};
 
 /// Whom messages are given to that no sink took.
 class message_heir {
@@ -269,11 +224,13 @@ class pipeline_graph {
   }
 
   /// Times of one message in so many are taken; 0: none. Errors: std::bad_alloc, with nothing started.
-  void start(executor_ref home, std::unique_ptr<message_heir> heir, std::size_t sample_every = 0) {
+  void start(executor_ref home, std::unique_ptr<message_heir> heir, std::size_t sample_every = 0,
+             std::size_t most_spans = 0) {
     heir_ = std::move(heir);
     home_ = home;
     sample_every_ = sample_every;
     roll_.is_on = sample_every != 0;
+    roll_.most_spans = roll_.is_on ? most_spans : 0;
     if (roll_.is_on) began_ = stamp();
     for (auto& part : parts_) part->prepare();
     left_.store(parts_.size(), std::memory_order_relaxed);  // relaxed: nothing runs yet

@@ -90,7 +90,29 @@ struct pipeline_stats {
   std::vector<worker_stats> workers;
 };
 
+/// A span of time in which a worker worked in a stage.
+struct stage_span {
+  std::string stage;
+  std::size_t worker;              ///< as if all workers of the pipeline were numbered
+  std::chrono::nanoseconds began;  ///< since the pipeline was started
+  std::chrono::nanoseconds span;
+};
+
 namespace detail {
+
+/// What the trace logs of a graph say whose workers have ended.
+inline std::vector<stage_span> spans_of(pipeline_graph& graph) {
+  std::vector<stage_span> all;
+  const meter_roll& roll = graph.roll();
+  for (std::size_t worker = 0; worker < roll.crews.size(); ++worker) {
+    if (roll.crews[worker].log == nullptr) continue;
+    for (const trace_log::span& each : roll.crews[worker].log->spans()) {
+      all.push_back({each.stage->name, worker, std::chrono::nanoseconds(each.began - graph.began()),
+                     std::chrono::nanoseconds(each.ended - each.began)});
+    }
+  }
+  return all;
+}
 
 /// What the meters of a graph that was started say now.
 inline pipeline_stats stats_of(pipeline_graph& graph) {

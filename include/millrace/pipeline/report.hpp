@@ -171,6 +171,28 @@ inline std::string graphviz(const pipeline_stats& stats) {
   return text + "}\n";
 }
 
+/// What running_pipeline::trace() gives, in the JSON that chrome://tracing and Perfetto open: a row for each worker.
+inline std::string chrome_trace(const std::vector<stage_span>& spans) {
+  std::string text = "{\"traceEvents\":[";
+  const char* separator = "\n";
+  for (const stage_span& each : spans) {
+    char times[96];
+    std::snprintf(times, sizeof times, "\"tid\":%zu,\"ts\":%.3f,\"dur\":%.3f}", each.worker,
+                  static_cast<double>(each.began.count()) / 1000,
+                  static_cast<double>(each.span.count()) / 1000);
+    text += separator;
+    text += "{\"name\":\"";
+    for (const char c : each.stage) {
+      if (c == '"' || c == '\\') text += '\\';
+      text += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+    }
+    text += "\",\"ph\":\"X\",\"pid\":1,";
+    text += times;
+    separator = ",\n";
+  }
+  return text + "\n]}\n";
+}
+
 /// In words: what the rest of the pipeline waits for. That is where workers are busy while those before them are
 /// blocked and those behind them starve.
 inline std::string bottleneck(const pipeline_stats& stats) {

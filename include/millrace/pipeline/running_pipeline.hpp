@@ -8,6 +8,7 @@
 #include <memory>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <millrace/pipeline/flow.hpp>
 #include <millrace/pipeline/pipeline_graph.hpp>
@@ -97,6 +98,10 @@ class running_pipeline {
   /// run_options). Complexity: linear in stages and workers; it disturbs none of them.
   pipeline_stats stats() const { return detail::stats_of(*graph_); }
 
+  /// When workers worked, of what was sampled, and as far as run_options asked to keep it. Precondition: finished()
+  /// is over.
+  std::vector<stage_span> trace() const { return detail::spans_of(*graph_); }
+
   /// Ends the pipeline: its waits end, what is in work is finished, and all that is inside goes to
   /// on_undelivered.
   void stop() noexcept { graph_->stop(); }
@@ -125,6 +130,8 @@ struct run_options {
   /// Of each so many messages of a worker, the times of one are taken, for stats(); 0: of none, and no worker looks
   /// at the clock.
   std::size_t sample_every = 128;
+  /// Of those, so many spans of work are kept for each worker, for trace(): 24 bytes each.
+  std::size_t most_spans = 0;
 };
 
 /// Starts a pipeline: its stages run on `home` from here on.
@@ -136,7 +143,7 @@ struct run_options {
 /// Complexity  an allocation for each worker; none for a message but those of its stages.
 template <executor E, class Result>
 running_pipeline<Result> start(E& home, pipeline<Result> what, const run_options& how = {}) {
-  what.graph_->start(home, nullptr, how.sample_every);
+  what.graph_->start(home, nullptr, how.sample_every, how.most_spans);
   return {std::move(what.graph_), std::move(what.result_)};
 }
 /// The same; on_undelivered(const undelivered&) is called for each message that leaves the pipeline by no
@@ -146,7 +153,7 @@ template <executor E, class Result, class F>
 running_pipeline<Result> start(E& home, pipeline<Result> what, F on_undelivered,
                                const run_options& how = {}) {
   what.graph_->start(home, std::make_unique<detail::function_heir<F>>(std::move(on_undelivered)),
-                     how.sample_every);
+                     how.sample_every, how.most_spans);
   return {std::move(what.graph_), std::move(what.result_)};
 }
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include <millrace/detail/atomic.hpp>
 
@@ -70,15 +71,44 @@ class histogram {
   tally longest_;
 };
 
+struct stage_info;
+
+/// The first so many of the spans in which a worker worked in one of its stages, of those that were sampled.
+/// Threads: the worker's; any, once that has ended.
+class trace_log {
+ public:
+  struct span {
+    const stage_info* stage;
+    std::uint64_t began;  // in ns of the clock
+    std::uint64_t ended;
+  };
+
+  /// Errors: std::bad_alloc.
+  explicit trace_log(std::size_t most) { spans_.reserve(most); }
+  void add(const span& one) noexcept {
+    if (spans_.size() < spans_.capacity()) spans_.push_back(one);
+  }
+  const std::vector<span>& spans() const noexcept { return spans_; }
+
+ private:
+  std::vector<span> spans_;
+};
+
 /// What one worker has done in one stage. A copy begins anew.
 struct stage_meter {
   stage_meter() noexcept = default;
   stage_meter(const stage_meter&) noexcept {}
 
+  void record(const stage_info& stage, std::uint64_t began_at, std::uint64_t ended_at) noexcept {
+    service->add(std::chrono::nanoseconds(ended_at - began_at));
+    if (log != nullptr) log->add({&stage, began_at, ended_at});
+  }
+
   tally out;
   tally errors;
   tally retries;
   std::unique_ptr<histogram> service;  // null: nothing is timed
+  trace_log* log = nullptr;
 };
 
 /// What a worker waits for: messages; somebody to take its own; another attempt, or a throttle; its stage.
