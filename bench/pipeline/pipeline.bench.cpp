@@ -179,7 +179,7 @@ void way_of_three_by_hand(benchmark::State& state) {
 struct shape {
   std::size_t workers;
   bool is_ordered;
-  std::string name() const { return std::to_string(workers) + 'w' + (is_ordered ? " ordered" : ""); }
+  std::string name() const { return std::to_string(workers) + 'w' + (is_ordered && workers > 1 ? "-ordered" : ""); }
 };
 
 template <class Run>
@@ -324,8 +324,8 @@ void add_row(const std::string& row, F f, Args... args) {
   add_row(stages + "apart/by hand", apart_by_hand);
   add_row(stages + "apart/millrace::pipeline, no stats", apart, off);
   const std::string way = "pipelines/way/64/";
-  add_row(way + "3 stages apart/millrace::pipeline", way_of_three);
-  add_row(way + "3 stages apart/by hand", way_of_three_by_hand);
+  add_row(way + "3-stages/millrace::pipeline", way_of_three);
+  add_row(way + "3-stages/by hand", way_of_three_by_hand);
   const std::string run = "pipelines/run/64/";
   for (const shape of : {shape{1, true}, {4, false}, {4, true}}) {
     add_row(run + of.name() + "/millrace::pipeline", source_to_sink, of);
