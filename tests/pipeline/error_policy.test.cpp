@@ -59,17 +59,18 @@ struct handed_over {
 }  // namespace
 
 TEST_CASE("a retry follows its schedule") {
+  retry six = even;
+  six.attempts = 6;
   for (const bool own_workers : {false, true}) {
     virtual_time time;
     std::vector<long> calls;
     bounded_queue<int> out(8);
     const stubborn f{&time, &calls};
-    auto run =
-        own_workers
-            ? start(time, from(std::vector<int>{1}) | map(f, {.workers = 1}).on_error(even) | into(out))
-            : start(time, from(std::vector<int>{1}) | map(f).on_error(even) | into(out));
+    auto run = own_workers
+                   ? start(time, from(std::vector<int>{1}) | map(f, {.workers = 1}).on_error(six) | into(out))
+                   : start(time, from(std::vector<int>{1}) | map(f).on_error(six) | into(out));
     time.advance(10s);
-    CHECK(calls == std::vector<long>{0, 10, 40, 130, 330});  // 10, 30, 90, and 200 at most
+    CHECK(calls == std::vector<long>{0, 10, 40, 130, 330, 530});  // 10, 30, 90, and 200 at most
     CHECK_THROWS_WITH(run.wait(), "stubborn");
   }
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include "support/catch.hpp"
 
@@ -111,6 +112,19 @@ TEST_CASE("the stage that the others wait for is named") {
   one.workers.resize(1);
   CHECK(bottleneck(one) == "Most of all waits for from #0: its 1 worker is busy 10 % of the time.");
   CHECK(bottleneck({}) == "Nothing has run yet.");
+  one.workers.front().busy = one.workers.front().blocked = 0ns;
+  CHECK(bottleneck(one) == "Nothing has run yet.");
+  CHECK(table(one).find("from #0           1   0 %      0 %      0 %     0 %") != std::string::npos);
+  pipeline_stats two = example();
+  std::swap(two.workers[0], two.workers[1]);
+  std::swap(two.workers[0].stages[0], two.workers[0].stages[1]);
+  CHECK(bottleneck(two) == bottleneck(example()));
+}
+
+TEST_CASE("a name may have what a picture's language has a meaning for") {
+  pipeline_stats odd = example();
+  odd.stages[2].name = "a\\\"b";
+  CHECK(graphviz(odd).find("s2 [label=\"ab x2\"]") != std::string::npos);
 }
 
 TEST_CASE("the total of a stage is that of all before it, whatever their order") {

@@ -101,6 +101,19 @@ TEST_CASE("a timed stage keeps its time behind any source, and behind stages tha
   CHECK(groups(from(numbers(2)) | by_key([](int) { return 0; }, 1)) == std::vector<std::vector<int>>{{0, 1}});
 }
 
+TEST_CASE(
+    "a batch that has begun waits for a message between two attempts, also where its source is at its end") {
+  virtual_time time;
+  std::vector<int> fails{1};
+  const auto once = [&](const int& n) { return n == 1 && !std::exchange(fails, {}).empty() ? throw 1 : n; };
+  const retry later{.attempts = 2, .first = 1s, .jitter = 0};
+  const auto two = [](int) { return numbers(2); };
+  auto run = start(time, from(numbers(1)) | flat_map(two) | map(once).on_error(later) | batch(3) | collect());
+  time.advance(500ms);
+  time.advance(1s);
+  CHECK(run.wait() == std::vector<std::vector<int>>{{0, 1}});
+}
+
 TEST_CASE("of messages that follow each other soon, debounce gives the last one") {
   virtual_time time;
   bounded_queue<int> in(16);

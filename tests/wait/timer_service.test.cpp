@@ -110,3 +110,11 @@ TEST_CASE("a driver looks at the clock") {
   CHECK(future.fired == 0);
   d.remove(future);
 }
+
+TEST_CASE("the rough time is not far from the time") {
+  const driver d;
+  const auto before = d.now();
+  const auto rough = d.roughly_now();
+  CHECK(rough >= before - std::chrono::seconds(1));
+  CHECK(rough <= d.now());
+}

@@ -82,7 +82,7 @@ class chain_start {
     if (is_sampled_) until_sample_ = sample_every_;
   }
   void put(stamped<T>&& from) noexcept {
-    if (from.stamp != 0 && waits_ != nullptr) {
+    if (from.stamp != 0) {
       waits_->add(std::chrono::nanoseconds(stage_->graph->stamp() - from.stamp));
     }
     put(std::move(from.message));

@@ -94,13 +94,14 @@ class error_policy {
         std::rethrow_exception(why);
       } else if constexpr (std::same_as<Last, skip>) {
         stage.graph->lose(std::move(message), stage);
+        co_return false;
       } else {
         std::string name = stage.name;  // before the message is moved from
         failed<T> letter{std::move(message), std::move(why), attempts, std::move(name)};
         auto pushed = co_await pointee_or_self(self.last_.queue).push(std::move(letter));
         if (pushed.returned()) stage.graph->lose(std::move(std::move(pushed).value().message), stage);
+        co_return false;
       }
-      co_return false;
     }
   };
 

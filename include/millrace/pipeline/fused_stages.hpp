@@ -277,8 +277,11 @@ class fused_stages final : public pipeline_part {
                 m.waiting.passed(began);
               } catch (...) {
                 m.waiting.caught();
-                if constexpr (!Waiting::settles) throw;
-                failure = std::current_exception();
+                if constexpr (Waiting::settles) {
+                  failure = std::current_exception();
+                } else {
+                  throw;
+                }
               }
               if constexpr (Waiting::settles) {
                 if (failure) {

@@ -179,8 +179,11 @@ class ordered_stage final : public pipeline_part {
           m.f.passed(began);
         } catch (...) {
           m.f.caught();
-          if constexpr (!function::settles) throw;
-          failure = std::current_exception();
+          if constexpr (function::settles) {
+            failure = std::current_exception();
+          } else {
+            throw;
+          }
         }
         if constexpr (function::settles) {
           if (failure) {

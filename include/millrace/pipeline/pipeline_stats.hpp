@@ -175,10 +175,10 @@ inline pipeline_stats stats_of(pipeline_graph& graph) {
       stats.elapsed = nanoseconds(end - graph.began());
     }
     const auto waited = [&](wait_kind kind) {
+      const nanoseconds until_now(meter.waits[static_cast<std::size_t>(kind)].get());
       const std::uint64_t since = meter.asleep_since.get();
-      const bool is_asleep =
-          since != 0 && meter.asleep_as.get() == static_cast<std::uint64_t>(kind) && since < end;
-      return nanoseconds(meter.waits[static_cast<std::size_t>(kind)].get() + (is_asleep ? end - since : 0));
+      const bool is_asleep = since != 0 && meter.asleep_as.get() == static_cast<std::uint64_t>(kind);
+      return is_asleep ? until_now + nanoseconds(end) - nanoseconds(since) : until_now;
     };
     const nanoseconds starved = waited(wait_kind::starved);
     const nanoseconds blocked = waited(wait_kind::blocked);

@@ -52,7 +52,6 @@ inline std::string in_columns(const std::vector<std::vector<std::string>>& lines
       const std::string space(widths[i] - line[i].size(), ' ');
       text += i == 0 ? line[i] + space : "  " + space + line[i];
     }
-    while (text.back() == ' ') text.pop_back();
     text += '\n';
   }
   return text;

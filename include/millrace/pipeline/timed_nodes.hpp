@@ -95,7 +95,8 @@ class batch_node : public keeping_node<Prev, std::vector<typename Prev::output>,
       kept.push_back(*std::move(message));
       if (kept.size() == n_) return give(to);
     }
-    return this->is_over() && give(to);
+    if (!this->is_over()) return false;
+    return give(to);
   }
   template <class Lose>
   void abandon(Lose&& lose) noexcept {

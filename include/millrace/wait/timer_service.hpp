@@ -28,13 +28,13 @@ class timer_service {
   /// times is right in the mean.
   virtual timer_node::clock::time_point roughly_now() const noexcept {
 #if defined(CLOCK_MONOTONIC_COARSE)
-    timespec at;
-    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &at) == 0) {
-      return timer_node::clock::time_point(std::chrono::seconds(at.tv_sec) +
-                                           std::chrono::nanoseconds(at.tv_nsec));
-    }
-#endif
+    timespec at{};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &at);  // fails only for clocks that there are not
+    return timer_node::clock::time_point(std::chrono::seconds(at.tv_sec) +
+                                         std::chrono::nanoseconds(at.tv_nsec));
+#else
     return timer_node::clock::now();
+#endif
   }
 
  protected:
