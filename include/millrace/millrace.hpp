@@ -21,6 +21,7 @@
 #include <millrace/pipeline/error_policy.hpp>
 #include <millrace/pipeline/failed.hpp>
 #include <millrace/pipeline/from.hpp>
+#include <millrace/pipeline/from_callbacks.hpp>
 #include <millrace/pipeline/running_pipeline.hpp>
 #include <millrace/pipeline/sink.hpp>
 #include <millrace/pipeline/stage.hpp>
