@@ -20,6 +20,20 @@
 
 namespace millrace {
 
+namespace detail {
+
+/// The message, where callbacks take one; else void.
+template <class... Args>
+struct only_message {
+  using type = void;
+};
+template <class Message>
+struct only_message<Message> {
+  using type = std::remove_cvref_t<Message>;
+};
+
+}  // namespace detail
+
 template <class Signature, class Traits>
 class basic_callback_registry {
   static_assert(!std::same_as<Signature, Signature>,
@@ -121,6 +135,8 @@ class basic_callback_registry<R(Args...), Traits> {
   };
 
  public:
+  using value_type = typename detail::only_message<Args...>::type;  ///< the message; void: not one
+
   using options = callback_registry_options;
   using subscribe_options = millrace::subscribe_options<void(Args...)>;
 

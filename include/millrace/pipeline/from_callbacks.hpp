@@ -7,9 +7,6 @@
 #include <type_traits>
 #include <utility>
 
-#include <millrace/callback/callback_registry.hpp>
-#include <millrace/callback/subscription.hpp>
-#include <millrace/callback/topic.hpp>
 #include <millrace/pipeline/chain.hpp>
 #include <millrace/pipeline/flow.hpp>
 #include <millrace/pipeline/pipeline_graph.hpp>
@@ -25,8 +22,16 @@ namespace millrace {
 
 namespace detail {
 
-/// Puts what is published into a queue between parts, as long as the pipeline takes anything in. Source is a topic,
-/// or a pointer to a registry.
+/// What callbacks can be subscribed to that take a message, as a topic or a callback_registry.
+template <class S>
+concept message_publisher = !std::is_void_v<typename S::value_type> &&
+                            requires(S& source, void (&callback)(const typename S::value_type&)) {
+                              source.subscribe(callback).disconnect();
+                              source.subscribe(callback).closed();
+                            };
+
+/// Puts what is published into a queue between parts, as long as the pipeline takes anything in. Source is a
+/// publisher, which is a handle, or a pointer to one.
 template <class T, class Source>
 class callback_part final : public pipeline_part {
   // Its worker only waits: for the end of the subscription, or of the intake, which it then makes the end of the
@@ -39,9 +44,7 @@ class callback_part final : public pipeline_part {
   }
 
   void prepare() override {
-    subscription_ = pointee_or_self(source_).subscribe([this](const T& message) {
-      this->graph().has_passed(edge_.push(T(message), 0).wait(), edge_.reader());
-    });
+    subscription_ = pointee_or_self(source_).subscribe(take{this});
     workers_.push_back(work(*this, this->graph().intake()));
   }
   void close_input() noexcept override { subscription_.disconnect(); }
@@ -50,6 +53,13 @@ class callback_part final : public pipeline_part {
   void abandon() noexcept override {}
 
  private:
+  struct take {
+    callback_part* part;
+    void operator()(const T& message) const {
+      part->graph().has_passed(part->edge_.push(T(message), 0).wait(), part->edge_.reader());
+    }
+  };
+
   static detached work(callback_part& self, stop_token intake) {
     const op_status how = co_await self.subscription_.closed().with(intake);
     if (how == op_status::ok) co_return;
@@ -59,7 +69,7 @@ class callback_part final : public pipeline_part {
 
   Source source_;
   pipeline_edge<T>& edge_;
-  subscription subscription_;
+  decltype(pointee_or_self(std::declval<Source&>()).subscribe(std::declval<take>())) subscription_;
 };
 
 template <class T, class Source>
@@ -77,24 +87,23 @@ auto flow_of_callbacks(Source source, std::size_t capacity, overflow_policy over
 
 }  // namespace detail
 
-/// The beginning of a pipeline: its messages are what is published to a topic, from start() on, until nobody holds
-/// the topic any more but the pipeline, or that takes no more in. They come through a queue; where it is full, the
-/// oldest message in it goes to on_undelivered, or the new one (reject), or the publisher blocks (wait): not where
-/// the pipeline runs on its thread.
+/// The beginning of a pipeline: its messages are what is published to a topic, or to a registry of callbacks that take
+/// one message, from start() on, until that is gone, or the pipeline takes no more in. They come through a queue;
+/// where it is full, the oldest message in it goes to on_undelivered, or the new one (reject), or the publisher blocks
+/// (wait): not where the pipeline runs on its thread.
 ///
 /// Errors      std::invalid_argument on capacity 0. Where copying a message throws, the publication does what it
 ///             does where callbacks throw.
-template <class T>
-auto from(const topic<T>& source, std::size_t capacity = stage_options().capacity,
+/// Lifetime    a registry outlives start(), and the pipeline ends where it goes. A handle, such as a topic, is copied.
+template <detail::message_publisher Source>
+auto from(Source& source, std::size_t capacity = stage_options().capacity,
           overflow_policy overflow = overflow_policy::displace_oldest) {
-  return detail::flow_of_callbacks<T>(source, capacity, overflow);
-}
-/// The same for a registry of callbacks that take one message. Lifetime: the pipeline ends where the registry goes,
-/// and is started before.
-template <class R, class Message>
-auto from(callback_registry<R(Message)>& source, std::size_t capacity = stage_options().capacity,
-          overflow_policy overflow = overflow_policy::displace_oldest) {
-  return detail::flow_of_callbacks<std::remove_cvref_t<Message>>(&source, capacity, overflow);
+  using T = typename Source::value_type;
+  if constexpr (std::is_copy_constructible_v<Source>) {
+    return detail::flow_of_callbacks<T>(std::remove_const_t<Source>(source), capacity, overflow);
+  } else {
+    return detail::flow_of_callbacks<T>(&source, capacity, overflow);
+  }
 }
 
 }  // namespace millrace
