@@ -5,10 +5,20 @@
 #include <string>
 #include <utility>
 
+#include <millrace/pipeline/error_policy.hpp>
+#include <millrace/pipeline/from.hpp>
+#include <millrace/pipeline/running_pipeline.hpp>
+#include <millrace/pipeline/sink.hpp>
+#include <millrace/pipeline/stage.hpp>
+#include <millrace/queue/bounded_queue.hpp>
+#include <millrace/task/task.hpp>
+
 #include "support/catch.hpp"
+#include "support/virtual_time.hpp"
 
 using namespace millrace;
 using namespace std::chrono_literals;
+using support::virtual_time;
 
 namespace {
 
@@ -143,4 +153,50 @@ TEST_CASE("a trace is JSON, with what a name may not have in it escaped") {
         "{\"name\":\"parse\",\"ph\":\"X\",\"pid\":1,\"tid\":0,\"ts\":1.500,\"dur\":2.000},\n"
         "{\"name\":\"a \\\"b\\\"\\\\ \",\"ph\":\"X\",\"pid\":1,\"tid\":3,\"ts\":1000.000,\"dur\":0.004}\n"
         "]}\n");
+}
+
+TEST_CASE("a pipeline in which nothing moves says what it waits for") {
+  virtual_time time;
+  bounded_queue<int> in(8);
+  bounded_queue<int> gate(1);
+  bounded_queue<int> out(1);
+  const auto waits = [&](int n) -> task<int> {
+    static_cast<void>(co_await gate.pop());
+    co_return n;
+  };
+  const auto fails = [](const int& n) { return n == 3 ? throw 3 : n; };
+  const retry rarely{.attempts = 2, .first = 1h, .jitter = 0};
+  auto run = start(time, from(in) | map(waits) | map(fails).on_error(rarely, skip()) | into(out),
+                   run_options{.sample_every = 1});
+  const auto stall = [&] {
+    time.advance(0s);
+    const pipeline_stats before = run.stats();
+    time.advance(10s);
+    return stalled(before, run.stats());
+  };
+  CHECK(stall().empty());  // there is nothing to do
+  for (int n = 1; n < 4; ++n) REQUIRE(in.try_push(n) == op_status::ok);
+  CHECK(stall() == "Nothing has moved for 10.0 s: map #1 is at work on a message.\n");
+  const auto open_gate = [&] { REQUIRE(gate.push(0).wait()); };
+  open_gate();
+  time.advance(0s);
+  open_gate();
+  CHECK(stall() == "Nothing has moved for 10.0 s: map #1 is at work on a message.\n");
+  open_gate();
+  CHECK(stall() == "Nothing has moved for 10.0 s: map #2 | into #3 has a message that nobody takes.\n");
+  CHECK(out.try_pop());
+  CHECK(stall() ==
+        "Nothing has moved for 10.0 s: map #2 | into #3 waits for another attempt, or is throttled.\n");
+  time.advance(0s);
+  const pipeline_stats before = run.stats();
+  in.close();
+  time.advance(2h);
+  CHECK(out.try_pop());
+  time.advance(0s);
+  run.wait();
+  CHECK(stalled(before, run.stats()).empty());
+  CHECK(stalled({}, before).empty());
+  pipeline_stats fewer = before;
+  fewer.workers.pop_back();
+  CHECK(stalled(fewer, before).empty());
 }

@@ -227,4 +227,36 @@ inline std::string bottleneck(const pipeline_stats& stats) {
   return text + ".";
 }
 
+/// A watchdog in words: what a pipeline waits for of which no stage has begun, given or failed at a message between
+/// these two stats; empty: one has, or none has anything to do.
+///
+///   for (auto before = run.stats(); run.finished().within(10s).wait() != op_status::ok;) {
+///     const auto now = run.stats();
+///     std::cerr << stalled(before, now);
+///     before = now;
+///   }
+inline std::string stalled(const pipeline_stats& before, const pipeline_stats& now) {
+  if (before.stages.size() != now.stages.size() || before.workers.size() != now.workers.size()) return {};
+  const auto done = [](const stage_stats& s) { return s.in + s.out + s.errors + s.retries; };
+  for (std::size_t i = 0; i < now.stages.size(); ++i) {
+    if (done(now.stages[i]) != done(before.stages[i])) return {};
+  }
+  const auto span = now.elapsed - before.elapsed;
+  const std::string since = "Nothing has moved for " + detail::short_time(span) + ": ";
+  struct state {
+    std::chrono::nanoseconds worker_stats::* time;
+    const char* words;
+  };
+  // What is worked on comes first: the others may be blocked, or wait for another attempt, because of that.
+  for (const state& each : {state{&worker_stats::busy, " is at work on a message"},
+                            state{&worker_stats::paused, " waits for another attempt, or is throttled"},
+                            state{&worker_stats::blocked, " has a message that nobody takes"}}) {
+    for (std::size_t i = now.workers.size(); i-- > 0;) {  // the last one: those before it wait for it
+      if (now.workers[i].*each.time - before.workers[i].*each.time < span / 2) continue;
+      return since + detail::names_of(now, now.workers[i].stages) + each.words + ".\n";
+    }
+  }
+  return {};
+}
+
 }  // namespace millrace
