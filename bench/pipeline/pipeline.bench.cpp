@@ -104,26 +104,32 @@ void fused_by_hand(benchmark::State& state) {
     return 0;
   });
 }
-void apart(benchmark::State& state, millrace::run_options how) {
-  between_queues(state, [=](millrace::thread_pool& pool, millrace::scope&, queue& in, queue& out) {
+/// The three stages with queues between them.
+auto stages_apart(millrace::run_options how) {
+  return [how](millrace::thread_pool& pool, millrace::scope&, queue& in, queue& out) {
     return start(pool,
                  from(in) | map(add) | millrace::buffer(capacity) | map(turn) | millrace::buffer(capacity) |
                      map(turn_back) | into(out),
                  how);
-  });
+  };
+}
+struct queues_between {
+  queue first{capacity};
+  queue second{capacity};
+};
+std::unique_ptr<queues_between> stages_apart_by_hand(millrace::thread_pool& pool, millrace::scope& tasks,
+                                                     queue& in, queue& out) {
+  auto between = std::make_unique<queues_between>();
+  tasks.spawn(pool, work(in, between->first, add));
+  tasks.spawn(pool, work(between->first, between->second, turn));
+  tasks.spawn(pool, work(between->second, out, turn_back));
+  return between;
+}
+void apart(benchmark::State& state, millrace::run_options how) {
+  between_queues(state, stages_apart(how));
 }
 void apart_by_hand(benchmark::State& state) {
-  struct queues {
-    queue first{capacity};
-    queue second{capacity};
-  };
-  between_queues(state, [](millrace::thread_pool& pool, millrace::scope& tasks, queue& in, queue& out) {
-    auto between = std::make_unique<queues>();
-    tasks.spawn(pool, work(in, between->first, add));
-    tasks.spawn(pool, work(between->first, between->second, turn));
-    tasks.spawn(pool, work(between->second, out, turn_back));
-    return between;
-  });
+  between_queues(state, stages_apart_by_hand);
 }
 
 // --- one message at a time: what the stages add to the way ---------------------------------------------
@@ -155,23 +161,10 @@ void one_by_one(benchmark::State& state, Spawn spawn) {
   });
 }
 void way_of_three(benchmark::State& state) {
-  one_by_one(state, [](millrace::thread_pool& pool, millrace::scope&, queue& in, queue& out) {
-    return start(pool, from(in) | map(add) | millrace::buffer(capacity) | map(turn) |
-                           millrace::buffer(capacity) | map(turn_back) | into(out));
-  });
+  one_by_one(state, stages_apart({}));
 }
 void way_of_three_by_hand(benchmark::State& state) {
-  struct queues {
-    queue first{capacity};
-    queue second{capacity};
-  };
-  one_by_one(state, [](millrace::thread_pool& pool, millrace::scope& tasks, queue& in, queue& out) {
-    auto between = std::make_unique<queues>();
-    tasks.spawn(pool, work(in, between->first, add));
-    tasks.spawn(pool, work(between->first, between->second, turn));
-    tasks.spawn(pool, work(between->second, out, turn_back));
-    return between;
-  });
+  one_by_one(state, stages_apart_by_hand);
 }
 
 // --- from a source to a sink ------------------------------------------------------------------------------
@@ -179,7 +172,9 @@ void way_of_three_by_hand(benchmark::State& state) {
 struct shape {
   std::size_t workers;
   bool is_ordered;
-  std::string name() const { return std::to_string(workers) + 'w' + (is_ordered && workers > 1 ? "-ordered" : ""); }
+  std::string name() const {
+    return std::to_string(workers) + 'w' + (is_ordered && workers > 1 ? "-ordered" : "");
+  }
 };
 
 template <class Run>

@@ -10,43 +10,18 @@
 #include <millrace/pipeline/pipeline_graph.hpp>
 
 #include "support/catch.hpp"
+#include "support/chains.hpp"
 
 namespace {
 
 using namespace millrace::detail;
-
-const stage_info stage{"here"};
-
-/// What next() gives.
-template <class Chain>
-auto next(Chain& chain) {
-  std::optional<typename Chain::output> message;
-  const bool is_filled = chain.next(message);
-  CHECK(is_filled == message.has_value());
-  return message;
-}
-template <class Chain>
-auto all(Chain& chain) {
-  std::vector<typename Chain::output> given;
-  while (auto message = next(chain)) given.push_back(*std::move(message));
-  return given;
-}
-
-/// All that is inside.
-template <class T, class Chain>
-std::vector<T> left(Chain& chain) {
-  std::vector<T> given;
-  chain.abandon([&](auto&& message, const stage_info& at) noexcept {
-    if (at.name != "here") return;
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(message)>, T>)
-      given.push_back(std::move(message));
-  });
-  return given;
-}
+using support::all;
+using support::left;
+using support::stage;
 
 using start_node = chain_start<int>;
 start_node start() {
-  return start_node(stage);
+  return support::chain_of_ints();
 }
 
 }  // namespace
