@@ -21,16 +21,13 @@
 #include "support/accounted.hpp"
 #include "support/catch.hpp"
 #include "support/manual_executor.hpp"
+#include "support/numbers.hpp"
 
 using namespace millrace;
+using support::numbers;
 
 namespace {
 
-std::vector<int> numbers(int n) {
-  std::vector<int> v;
-  for (int i = 0; i < n; ++i) v.push_back(i);
-  return v;
-}
 auto into_vector(std::vector<int>& to) {
   return for_each([&to](int n) { to.push_back(n); });
 }

@@ -21,19 +21,15 @@
 #include <millrace/wait/after.hpp>
 
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 #include "support/virtual_time.hpp"
 
 using namespace millrace;
+using support::numbers;
 using namespace std::chrono_literals;
 using support::virtual_time;
 
 namespace {
-
-std::vector<int> numbers(int n) {
-  std::vector<int> v;
-  for (int i = 0; i < n; ++i) v.push_back(i);
-  return v;
-}
 
 const stage_stats& stage(const pipeline_stats& stats, const std::string& name) {
   for (const stage_stats& each : stats.stages) {

@@ -23,16 +23,12 @@
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/manual_executor.hpp"
+#include "support/numbers.hpp"
 
 using namespace millrace;
+using support::numbers;
 
 namespace {
-
-std::vector<int> numbers(int n) {
-  std::vector<int> v;
-  for (int i = 0; i < n; ++i) v.push_back(i);
-  return v;
-}
 
 /// What comes out of the stage, which is given 0 to n - 1.
 template <class Stage>

@@ -15,21 +15,13 @@
 #include <millrace/queue/bounded_queue.hpp>
 
 #include "support/catch.hpp"
+#include "support/numbers.hpp"
 #include "support/virtual_time.hpp"
 
 using namespace millrace;
+using support::numbers;
 using namespace std::chrono_literals;
 using support::virtual_time;
-
-namespace {
-
-std::vector<int> numbers(int n) {
-  std::vector<int> v;
-  for (int i = 0; i < n; ++i) v.push_back(i);
-  return v;
-}
-
-}  // namespace
 
 TEST_CASE("a batch leaves when it is full, or its time is over") {
   virtual_time time;
