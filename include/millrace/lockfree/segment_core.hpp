@@ -164,6 +164,7 @@ class segment_core {
 
   ticket tail() const noexcept { return tail_.word.load(std::memory_order_acquire); }  // E3 observe
   ticket head() const noexcept { return head_.word.load(std::memory_order_acquire); }  // E3 observe
+  // caution: who reads it again later, to compare, must have read it first: in the checker, loads stay in order.
 
   /// Replaces the word if it is still `found`; otherwise tells in `found` what it is. Not while `changing`.
   bool change_tail(ticket& found, ticket wanted) noexcept { return change_word(tail_, found, wanted); }
