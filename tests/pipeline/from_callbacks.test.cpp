@@ -14,7 +14,9 @@
 #include <millrace/pipeline/sink.hpp>
 #include <millrace/pipeline/stage.hpp>
 #include <millrace/queue/bounded_queue.hpp>
+#include <millrace/task/scope.hpp>
 #include <millrace/task/sync_wait.hpp>
+#include <millrace/task/task.hpp>
 #include <millrace/task/thread_pool.hpp>
 
 #include "support/catch.hpp"
@@ -23,6 +25,14 @@
 using namespace millrace;
 using namespace std::chrono_literals;
 using support::virtual_time;
+
+namespace {
+
+task<> drain(running_pipeline<void>& run) {
+  static_cast<void>(co_await run.drain(1h));
+}
+
+}  // namespace
 
 TEST_CASE("what is published goes through the pipeline, from its start until it takes no more in") {
   virtual_time time;
@@ -37,12 +47,11 @@ TEST_CASE("what is published goes through the pipeline, from its start until it 
   CHECK(*out.try_pop() == "one!");
   CHECK(*out.try_pop() == "two!");
   words.publish("three");
-  std::thread drains([&] { sync_wait(run.drain(1h)); });
-  while (!out.is_closed()) {
-    time.advance(0s);
-    std::this_thread::yield();
-  }
-  drains.join();
+  scope drains;
+  drains.spawn(time, drain(run));
+  time.advance(0s);
+  CHECK(out.is_closed());
+  drains.join().wait();
   words.publish("after");
   CHECK(*out.try_pop() == "three!");
   CHECK(!out.try_pop());
