@@ -9,6 +9,24 @@
 
 namespace millrace {
 
+namespace detail {
+
+/// The steady clock's time, as it was some milliseconds ago at most, where the system has a clock for that.
+#if defined(CLOCK_MONOTONIC_COARSE)
+inline timer_node::clock::time_point coarse_time() noexcept {
+  timespec at{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &at);  // fails only for clocks that there are not
+  return timer_node::clock::time_point(std::chrono::seconds(at.tv_sec) +
+                                       std::chrono::nanoseconds(at.tv_nsec));
+}
+#else
+inline timer_node::clock::time_point coarse_time() noexcept {
+  return timer_node::clock::now();
+}
+#endif
+
+}  // namespace detail
+
 /// Where timers are added, whoever it is that fires them: the timer thread, or an executor that has
 /// timers of its own (see executor_ref::timers()).
 ///
@@ -26,16 +44,7 @@ class timer_service {
   virtual timer_node::clock::time_point now() const noexcept { return timer_node::clock::now(); }
   /// The same, as it was some milliseconds ago at most, where that is cheaper to say: a span between two such
   /// times is right in the mean.
-  virtual timer_node::clock::time_point roughly_now() const noexcept {
-#if defined(CLOCK_MONOTONIC_COARSE)
-    timespec at{};
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &at);  // fails only for clocks that there are not
-    return timer_node::clock::time_point(std::chrono::seconds(at.tv_sec) +
-                                         std::chrono::nanoseconds(at.tv_nsec));
-#else
-    return timer_node::clock::now();
-#endif
-  }
+  virtual timer_node::clock::time_point roughly_now() const noexcept { return detail::coarse_time(); }
 
  protected:
   timer_service() noexcept = default;
