@@ -64,6 +64,7 @@ template class join_counter<traits>;
 template class join_step<scope>;
 template class outcome<std::string>;
 template class outcome<std::string&>;
+template class owned_work_list<traits>;
 template class shared_work_list<traits>;
 template class task_promise<std::string>;
 

@@ -17,7 +17,7 @@ class bias_owner {
   typename Traits::template atomic<bool> inside_{false};
 };
 
-/// A spin lock that is biased to two owners: as long as nobody else wants what it guards, each of them
+/// A spin lock that is biased to two owners, or one: as long as nobody else wants what it guards, each of them
 /// enters and leaves by plain stores to a word of its own, also at the same time. Who locks it revokes the
 /// bias: from then on they lock it, too, until rebias_after turns have gone by in which nobody objected.
 ///
@@ -63,13 +63,16 @@ class biased_lock {
   biased_lock(const owner& first, const owner& second) noexcept : first_(first), second_(second) {
     Traits::fence::prepare();
   }
+  /// With one owner.
+  explicit biased_lock(const owner& only) noexcept : biased_lock(only, only) {}
   biased_lock(const biased_lock&) = delete;
   biased_lock& operator=(const biased_lock&) = delete;
 
   /// For an owner: true, and it is inside until leave(); false: it is to lock.
   MILLRACE_ALWAYS_INLINE bool enter(owner& self) noexcept {
     assert(!self.inside_.load(std::memory_order_relaxed) &&  // relaxed: our own
-           "millrace: two producers, or two consumers, used a queue for one at the same time");
+           "millrace: two threads took the place of one at the same time: two producers, or two consumers, of a "
+           "queue for one");
     self.inside_.store(true, std::memory_order_relaxed);                    // relaxed: F1 tells it
     Traits::fence::light();                                                 // F1 publish
     if ((word_.load(std::memory_order_acquire) & revoked) == 0) [[likely]]  // E1 observe, F1 observe

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 
 #include <millrace/detail/cache_line.hpp>
 #include <millrace/detail/spin_lock.hpp>
@@ -10,30 +9,26 @@
 
 namespace millrace::detail {
 
-/// A FIFO of work items that one thread mostly owns and others may take from.
+/// A FIFO of work items that any thread adds to and takes from.
 ///
 /// Threads     any thread may call anything.
 /// Progress    a spin lock for a few instructions.
-/// Complexity  constant; steal_into: linear in what it moves.
+/// Complexity  constant.
 template <class Traits>
 class alignas(cache_line) shared_work_list {
  public:
-  void push(work_item& item) noexcept {
-    push(item, [] { return nullptr; });
-  }
-
   /// Also calls then(), under the lock: until it has returned, nobody can take the item.
   template <class Then>
   auto push(work_item& item, Then then) noexcept {
     const lock_guard guard(lock_);
     list_.push_back(item);
-    count(pushed_, 1);
+    is_empty_.store(false, std::memory_order_relaxed);  // relaxed: a hint; the lock orders the items
     return then();
   }
 
   /// The oldest item, or null.
   work_item* pop() noexcept {
-    if (looks_empty()) return nullptr;
+    if (is_empty_.load(std::memory_order_relaxed)) return nullptr;  // relaxed: a hint
     return pop_now();
   }
 
@@ -41,47 +36,15 @@ class alignas(cache_line) shared_work_list {
   work_item* pop_now() noexcept {
     const lock_guard guard(lock_);
     if (list_.empty()) return nullptr;
-    count(popped_, 1);
-    return &list_.pop_front();
+    work_item& item = list_.pop_front();
+    is_empty_.store(list_.empty(), std::memory_order_relaxed);  // relaxed: a hint
+    return &item;
   }
-
-  /// Moves the older half of the items, and always one where there is one, to `to`.
-  void steal_into(shared_work_list& to) noexcept {
-    work_list loot;
-    std::uint64_t moved = 0;
-    {
-      const lock_guard guard(lock_);
-      for (std::uint64_t left = (pushed() - popped() + 1) / 2; moved < left; ++moved) {
-        loot.push_back(list_.pop_front());
-      }
-      count(popped_, moved);
-    }
-    const lock_guard guard(to.lock_);
-    while (!loot.empty()) to.list_.push_back(loot.pop_front());
-    count(to.pushed_, moved);
-  }
-
-  /// Snapshots: how many items were ever pushed and popped.
-  std::uint64_t pushed() const noexcept {
-    return pushed_.load(std::memory_order_relaxed);  // relaxed: a hint; the lock orders the items
-  }
-  std::uint64_t popped() const noexcept {
-    return popped_.load(std::memory_order_relaxed);  // relaxed: a hint; the lock orders the items
-  }
-  bool looks_empty() const noexcept { return pushed() == popped(); }
 
  private:
-  using counter = typename Traits::template atomic<std::uint64_t>;
-
-  static void count(counter& c, std::uint64_t n) noexcept {
-    c.store(c.load(std::memory_order_relaxed) + n,  // relaxed: written under the lock only
-            std::memory_order_relaxed);             // relaxed: a hint for who reads without it
-  }
-
   spin_lock<Traits> lock_;
   work_list list_;
-  counter pushed_{0};
-  counter popped_{0};
+  typename Traits::template atomic<bool> is_empty_{true};
 };
 
 }  // namespace millrace::detail

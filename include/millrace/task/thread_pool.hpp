@@ -10,7 +10,9 @@
 
 #include <millrace/detail/atomic.hpp>
 #include <millrace/detail/cache_line.hpp>
+#include <millrace/detail/macros.hpp>
 #include <millrace/detail/spin_lock.hpp>
+#include <millrace/task/owned_work_list.hpp>
 #include <millrace/task/shared_work_list.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/timer_service.hpp>
@@ -22,11 +24,11 @@ namespace millrace {
 /// An executor that runs its work on threads of its own, and fires its timers there.
 ///
 /// Threads     any thread posts and adds timers; construction and destruction are exclusive.
-/// Progress    post() takes a spin lock for a few instructions, and makes a system call only where
-///             every worker that has nothing to do sleeps: one that is awake is never notified. Timers
-///             fire in time as long as some worker has nothing to do. While all are busy, one fires when
-///             some worker runs out of work, or after the 16th item that it has begun since, at the
-///             latest.
+/// Progress    post() takes a spin lock for a few instructions, on a worker only where others have just
+///             taken from its list. It makes a system call only where every worker that has nothing to do
+///             sleeps: one that is awake is never notified. Timers fire in time as long as some worker
+///             has nothing to do. While all are busy, one fires when some worker runs out of work, or
+///             after the 16th item that it has begun since, at the latest.
 /// Ordering    what precedes post() happens-before the item's run(). Work that a worker posts goes to
 ///             that worker, in order; a worker without work takes over what another one has not
 ///             started for 10 us, and what other threads post.
@@ -49,9 +51,9 @@ class basic_thread_pool {
   // searches; a searcher that finds work does likewise, because it no longer searches.
   //
   // No item is left behind: a worker that wants to sleep says so in idle_, then looks into every list
-  // once more, under the list's lock. A post adds its item under that lock, and reads idle_ after it.
-  // If the worker had the lock first, the lock carries its word in idle_ to the post, which wakes it;
-  // otherwise the worker sees the item. So idle_ needs no order of its own. The same holds for
+  // once more, under the list's lock. A post adds its item under that lock, or inside its bias, and reads
+  // idle_ after it. If the worker had the lock first, the lock carries its word in idle_ to the post, which
+  // wakes it; otherwise the worker sees the item. So idle_ needs no order of its own. The same holds for
   // stopping_ and sleepers_lock_.
   //
   // A worker is quiet from having looked in vain until it wakes. When the pool stops, no worker goes
@@ -84,8 +86,8 @@ class basic_thread_pool {
   basic_thread_pool& operator=(const basic_thread_pool&) = delete;
   ~basic_thread_pool() { stop(); }
 
-  void post(work_item& item) noexcept {
-    auto* const self = static_cast<worker*>(Traits::this_thread().worker);
+  MILLRACE_NOINLINE void post(work_item& item) noexcept {
+    auto* const self = static_cast<worker*>(Traits::this_thread_inlined().worker);
     if (self != nullptr && self->pool == this) {
       self->list.push(item);
       wake_one();
@@ -103,18 +105,18 @@ class basic_thread_pool {
   unsigned size() const noexcept { return static_cast<unsigned>(size_); }
 
  private:
-  using list = detail::shared_work_list<Traits>;
+  using list = detail::owned_work_list<Traits>;
   using clock = std::chrono::steady_clock;
 
   static constexpr std::uint64_t one_sleeping = std::uint64_t{1} << 32;
   static constexpr auto steal_after = std::chrono::microseconds(10);
   static constexpr auto search_for = std::chrono::microseconds(50);
   static constexpr auto nap = std::chrono::microseconds(50);
-  static constexpr unsigned fairness = 61;        // how many own items between looks at the injector
-  static constexpr unsigned timer_fairness = 16;  // how many items between looks at the clock
+  static constexpr unsigned others_turn = 16;           // how many items between looks at the clock
+  static constexpr unsigned fairness = 4 * others_turn;  // how many own items between looks at the injector
 
   struct alignas(detail::cache_line) worker {
-    detail::shared_work_list<Traits> list;
+    detail::owned_work_list<Traits> list;
     basic_thread_pool* pool = nullptr;
     typename Traits::parker parker;
     worker* next_sleeper = nullptr;  // guarded by sleepers_lock_
@@ -157,12 +159,11 @@ class basic_thread_pool {
   }
 
   work_item* next(worker& self) noexcept {
-    ++self.turn;
-    if (self.turn % timer_fairness == 0 && timers_.earliest() != clock::time_point::max()) {
-      expire(clock::now());
-    }
-    if (self.turn % fairness == 0) {
-      if (work_item* const item = injector_.pop()) return item;
+    if (++self.turn % others_turn == 0) {
+      if (timers_.earliest() != clock::time_point::max()) expire(clock::now());
+      if (self.turn % fairness == 0) {
+        if (work_item* const item = injector_.pop()) return item;
+      }
     }
     return next_of(self);
   }
@@ -193,7 +194,7 @@ class basic_thread_pool {
       idle_.fetch_add(one_sleeping - 1, std::memory_order_relaxed);     // relaxed: the lists' locks
       const bool stopping = stopping_.load(std::memory_order_acquire);  // E1 observe: before the look
       // caution: as stop() says
-      if (work_item* const item = look_everywhere()) {
+      if (work_item* const item = look_everywhere(self)) {
         std::uint64_t counted_as = one_sleeping;
         if (!remove_sleeper(self)) {
           self.parker.park();  // who wakes us counts us as searching
@@ -240,7 +241,7 @@ class basic_thread_pool {
           seen[i] = victim.pushed();
           since[i] = now;
         } else if (now - since[i] >= steal_after) {
-          victim.steal_into(self.list);
+          self.list.steal(victim);
           if (work_item* const item = self.list.pop()) return item;
           since[i] = {};
         }
@@ -254,10 +255,12 @@ class basic_thread_pool {
     }
   }
 
-  work_item* look_everywhere() noexcept {
+  work_item* look_everywhere(worker& self) noexcept {
     if (work_item* const item = injector_.pop_now()) return item;
+    if (work_item* const item = self.list.pop()) return item;
     for (std::size_t i = 0; i < size_; ++i) {
-      if (work_item* const item = workers_[i].list.pop_now()) return item;
+      if (&workers_[i] == &self) continue;
+      if (work_item* const item = workers_[i].list.take()) return item;
     }
     return nullptr;
   }
@@ -333,7 +336,7 @@ class basic_thread_pool {
 
   const std::size_t size_;
   const std::unique_ptr<worker[]> workers_;
-  list injector_;
+  detail::shared_work_list<Traits> injector_;
   driver timers_{*this};
   alignas(detail::cache_line) typename Traits::template atomic<std::uint64_t> idle_{0};
   detail::spin_lock<Traits> sleepers_lock_;
