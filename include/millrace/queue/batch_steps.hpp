@@ -68,6 +68,7 @@ class pop_some_step {
  public:
   using traits = typename Core::traits;
   using result_type = batch_result;
+  static constexpr bool is_unlisted_by_stop = unlists_at_stop<Core>;
 
   pop_some_step(Core& core, Out out, std::size_t most) noexcept(std::is_nothrow_move_constructible_v<Out>)
       : core_(&core), most_(most), out_(std::move(out)) {}
@@ -131,6 +132,7 @@ class push_range_step {
  public:
   using traits = typename Core::traits;
   using result_type = push_range_result<I>;
+  static constexpr bool is_unlisted_by_stop = unlists_at_stop<Core>;
 
   push_range_step(Core& core, I first, S last) noexcept
       : core_(&core), next_(std::move(first)), last_(std::move(last)) {}

@@ -63,6 +63,8 @@ class bounded_core : public bounded_state<T, Traits> {
   using typename state::ticket;
 
  public:
+  static constexpr bool unlists_at_stop = true;
+
   explicit bounded_core(std::size_t capacity, const queue_options<T>& options = {})
       : state(capacity, options) {}
 
@@ -104,6 +106,9 @@ class bounded_core : public bounded_state<T, Traits> {
   MILLRACE_ALWAYS_INLINE bool pop_fast(pop_result<T>& out) noexcept {
     return ring_.try_take([&](T&& message) noexcept { out.deliver(std::move(message)); }) == claim::done;
   }
+
+  bool sees_popper() const noexcept { return (ring_.tail() & waiting) != 0; }
+  bool sees_pusher() const noexcept { return (ring_.head() & waiting) != 0; }
 
   /// Takes what is published of the next n, where nobody waits: how many.
   template <class Out>
@@ -156,25 +161,17 @@ class bounded_core : public bounded_state<T, Traits> {
     }
   }
 
-  /// Lists a push, whose place is a push_slot, where the ring is full. False: it is not, or was not, or a push
-  /// is not to wait for that.
+  /// Lists a push, whose place is a push_slot, where the ring is full. False: it is not, or was not, or somebody
+  /// has locked an end, or a push is not to wait for that.
   MILLRACE_NOINLINE bool park_push(waiter<Traits>& w) noexcept {
     if (this->options_.overflow != overflow_policy::wait) return false;
-    for (backoff<Traits> pause;; pause()) {
-      const ticket tail = ring_.tail();
-      if ((tail & locked) != 0) continue;
-      if ((tail & (closed | waiting)) != 0) return false;
-      ticket head = ring_.head();
-      if (ring_.lap_after(ring_.place(head)) != tail) return false;
-      if ((head & locked) != 0 || !ring_.change_head(head, with(head, locked))) continue;
-      if ((ring_.tail() & (closed | locked)) != 0) {  // I3
-        ring_.unlock_head(head);
-        continue;
-      }
-      pushers().push_back(w);  // I2
-      ring_.unlock_head(with(head, waiting));
-      return true;  // w may be gone from here on, and the queue with it
-    }
+    const ticket tail = ring_.tail();
+    ticket head = ring_.head();
+    if (ring_.lap_after(ring_.place(head)) != tail) return false;  // or the tail has flags
+    if ((head & locked) != 0 || !ring_.change_head(head, with(head, locked))) return false;
+    const bool is_listed = (ring_.tail() & (closed | locked)) == 0 && pushers().push_back(w);  // I3, I2
+    ring_.unlock_head(is_listed ? with(head, waiting) : head);
+    return is_listed;  // w may be gone from here on, and the queue with it
   }
 
   /// Takes the oldest message, or says `closed`. False: it is `empty`, or a push is in flight.
@@ -214,18 +211,16 @@ class bounded_core : public bounded_state<T, Traits> {
     }
   }
 
-  /// Lists a pop, whose place is a pop_result, where the ring is empty. False: it is not, or was not.
+  /// Lists a pop, whose place is a pop_result, where the ring is empty. False: it is not, or was not, or
+  /// somebody has locked an end.
   MILLRACE_NOINLINE bool park_pop(waiter<Traits>& w) noexcept {
-    for (backoff<Traits> pause;; pause()) {
-      const ticket head = ring_.head();
-      if ((head & locked) != 0) continue;
-      ticket tail = ring_.tail();
-      if (ring_.place(tail) != head || (tail & closed) != 0) return false;  // or pushers wait
-      if ((tail & locked) != 0 || !ring_.change_tail(tail, with(tail, locked))) continue;
-      poppers().push_back(w);  // I1
-      ring_.unlock_tail(with(tail, waiting));
-      return true;  // w may be gone from here on, and the queue with it
-    }
+    const ticket head = ring_.head();
+    ticket tail = ring_.tail();
+    if (ring_.place(tail) != head) return false;  // or pushers wait, or the head is locked
+    if ((tail & (closed | locked)) != 0 || !ring_.change_tail(tail, with(tail, locked))) return false;
+    const bool is_listed = poppers().push_back(w);  // I1
+    ring_.unlock_tail(is_listed ? with(tail, waiting) : tail);
+    return is_listed;  // w may be gone from here on, and the queue with it
   }
 
   /// Lists a drained(), whose place is an op_status. False: the queue is drained.

@@ -97,16 +97,14 @@ class bounded_state : public core_options<T> {
 
   /// What the word was, without `locked`.
   ticket lock_head() noexcept {
-    for (backoff<Traits> pause;; pause()) {
-      ticket head = ring_.head();
-      if ((head & locked) == 0 && ring_.change_head(head, with(head, locked))) return head;
-    }
+    ticket head;
+    for (backoff<Traits> pause; !try_lock_head(head);) pause();
+    return head;
   }
   ticket lock_tail() noexcept {
-    for (backoff<Traits> pause;; pause()) {
-      ticket tail = ring_.tail();
-      if ((tail & locked) == 0 && ring_.change_tail(tail, with(tail, locked))) return tail;
-    }
+    ticket tail;
+    for (backoff<Traits> pause; !try_lock_tail(tail);) pause();
+    return tail;
   }
 
   /// For the holder of the head's lock: unlocks it at this place, where no pusher waits, having taken the
@@ -159,18 +157,26 @@ class bounded_state : public core_options<T> {
     }
     return serves ? last : nullptr;
   }
-  /// Takes a parked waiter back; false: somebody else has taken it.
+
+  /// Takes a parked waiter back; false: somebody else has taken it, who may wait, under the lock, until this
+  /// returns.
   bool withdraw_at_tail(waiter_list<Traits>& list, waiter<Traits>& w) noexcept {
-    if (!w.is_listed()) return false;
-    const ticket tail = lock_tail();
+    ticket tail;
+    for (backoff<Traits> pause;; pause()) {
+      if (!w.is_listed()) return false;
+      if (try_lock_tail(tail)) break;
+    }
     const bool ours = w.is_listed();
     if (ours) list.remove(w);
     ring_.unlock_tail(poppers().empty() ? without(tail, waiting) : tail);
     return ours;
   }
   bool withdraw_at_head(waiter_list<Traits>& list, waiter<Traits>& w) noexcept {
-    if (!w.is_listed()) return false;
-    const ticket head = lock_head();
+    ticket head;
+    for (backoff<Traits> pause;; pause()) {
+      if (!w.is_listed()) return false;
+      if (try_lock_head(head)) break;
+    }
     const bool ours = w.is_listed();
     if (ours) list.remove(w);
     // A locked tail may be that of the closer, who has set it for the drainers.
@@ -181,6 +187,17 @@ class bounded_state : public core_options<T> {
   }
 
   ring ring_;
+
+ private:
+  /// The word, without `locked`; false: it is locked, or has changed.
+  bool try_lock_head(ticket& head) noexcept {
+    ticket found = head = ring_.head();
+    return (head & locked) == 0 && ring_.change_head(found, with(head, locked));
+  }
+  bool try_lock_tail(ticket& tail) noexcept {
+    ticket found = tail = ring_.tail();
+    return (tail & locked) == 0 && ring_.change_tail(found, with(tail, locked));
+  }
 };
 
 }  // namespace millrace::detail

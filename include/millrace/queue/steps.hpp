@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <concepts>
 #include <memory>
 #include <new>
 #include <utility>
@@ -28,12 +29,24 @@ concept leaves_duty = requires(Core& core) {
   { core.do_duty() } noexcept;
 };
 
+/// A queue that can tell at a glance whether somebody waits at the other end: a hint.
+template <class Core>
+concept sees_partners = requires(const Core& core) {
+  { core.sees_popper() } noexcept -> std::same_as<bool>;
+  { core.sees_pusher() } noexcept -> std::same_as<bool>;
+};
+
+/// A queue of which withdraw_pop() and withdraw_push() give up on its lock as soon as the waiter is not listed.
+template <class Core>
+constexpr bool unlists_at_stop = requires { requires Core::unlists_at_stop; };
+
 /// The steps (see step.hpp) of every queue; Core does the work.
 template <class Core>
 class pop_step {
  public:
   using traits = typename Core::traits;
   using result_type = pop_result<typename Core::value_type>;
+  static constexpr bool is_unlisted_by_stop = unlists_at_stop<Core>;
 
   explicit pop_step(Core& core) noexcept : core_(&core) {}
 
@@ -46,6 +59,11 @@ class pop_step {
     if (!core_->pop(result_)) return false;
     if (result_) core_->observe(*result_);
     return true;
+  }
+  bool sees_partner() const noexcept
+    requires sees_partners<Core>
+  {
+    return core_->sees_pusher();
   }
   bool park(waiter<traits>& w) noexcept {
     w.place = &result_;
@@ -70,6 +88,7 @@ template <class Core, class Derived>
 class push_step_base {
  public:
   using traits = typename Core::traits;
+  static constexpr bool is_unlisted_by_stop = unlists_at_stop<Core>;
 
   MILLRACE_ALWAYS_INLINE bool attempt_fast() noexcept {
     if (!core_->push_fast(Core::source_of(self().message()))) return false;
@@ -79,6 +98,11 @@ class push_step_base {
   bool attempt() noexcept {
     return core_->push(Core::source_of(self().message()), slot_.status,
                        [this](auto&& displaced) noexcept { self().displaced(std::move(displaced)); });
+  }
+  bool sees_partner() const noexcept
+    requires sees_partners<Core>
+  {
+    return core_->sees_popper();
   }
   bool park(waiter<traits>& w) noexcept {
     slot_.message = &self().message();

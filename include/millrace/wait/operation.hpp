@@ -235,7 +235,7 @@ class operation_awaiter {
       op_.step_.refuse(op_status::cancelled);
       return true;
     }
-    if (!op_.step_.attempt_fast()) return false;
+    if (!op_.step_.attempt_fast() && !(sees_partner() && meets_partner())) return false;
     op_.has_completed_ = op_.is_turn_over_;
     return !op_.is_turn_over_;
   }
@@ -248,15 +248,11 @@ class operation_awaiter {
     const Modifiers& asked = op_.modifiers_;
     const environment env = promise_env<Promise>::get(coroutine.promise());
     sleeper_.home = asked.home ? asked.home : env.executor;
-    rivals_type others{asked.token};
     if constexpr (std::same_as<rivals_type, rivals<stop_token, default_traits>> &&
                   !ignores_ambient_stop<Step>) {
-      if (!asked.has_token) {
-        others.token = env.token;
-        others.slot = slot_of(coroutine.promise());
-      }
+      if (!asked.has_token) return suspend(coroutine, env.token, slot_of(coroutine.promise()));
     }
-    return suspend(coroutine, others);
+    return suspend(coroutine, asked.token, nullptr);
   }
 
   typename Step::result_type await_resume() noexcept(noexcept(std::declval<Step&>().take_result())) {
@@ -270,13 +266,33 @@ class operation_awaiter {
     return op_.is_stopped_;
   }
 
+  /// Where somebody waits for this operation, it will not have to: no need to make a sleeper first. Whom it
+  /// wakes must not run inside it, so there has to be a loop below.
+  MILLRACE_NOINLINE bool meets_partner() noexcept {
+    return trampoline<traits>::active() && op_.step_.attempt();
+  }
+  bool sees_partner() const noexcept {
+    if constexpr (requires { op_.step_.sees_partner(); }) {
+      return op_.step_.sees_partner();
+    } else {
+      return false;
+    }
+  }
+
   // Not inlined into the coroutine: its locals must not end up in the frame, which may be gone.
-  MILLRACE_NOINLINE bool suspend(std::coroutine_handle<> coroutine, rivals_type& others) noexcept {
+  MILLRACE_NOINLINE bool suspend(std::coroutine_handle<> coroutine, token_type token,
+                                 stop_slot<traits>* slot) noexcept {
     sleeper_.coroutine = coroutine;
     sleeper_.run = &resume;
+    rivals_type others{std::move(token), slot};
     if (trampoline<traits>::active()) return sleeps(others);
-    // Nobody below resumes coroutines on this thread yet. Whom this operation wakes must not run
-    // inside it, so this coroutine goes first, then those.
+    return sleeps_alone(others);
+  }
+
+  /// Nobody below resumes coroutines on this thread yet. Whom this operation wakes must not run inside it, so
+  /// this coroutine goes first, then those.
+  MILLRACE_NOINLINE bool sleeps_alone(rivals_type& others) noexcept {
+    const std::coroutine_handle<> coroutine = sleeper_.coroutine;
     trampoline<traits> bottom;
     if (sleeps(others)) {
       bottom.run();

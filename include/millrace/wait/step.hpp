@@ -17,7 +17,8 @@ namespace millrace::detail {
 ///   refuse(why)       the operation ends without having been done: what take_result() will say
 ///   take_result()     once, after completion; may throw what the operation is documented to throw
 ///   parks_at()        the address that orders the steps of a select
-/// It may have a constant ignores_ambient_stop.
+/// It may have sees_partner(): a hint that attempt() will not have to wait, for somebody waits for just that.
+/// It may have the constants ignores_ambient_stop, and is_unlisted_by_stop (see suspension.hpp).
 template <class S>
 concept step = requires(S& s, waiter<typename S::traits>& w, op_status why) {
   typename S::result_type;

@@ -24,6 +24,11 @@ class stop_slot : stop_node<Traits> {
   // chain has stored: so it never fires a node that has left, and never misses one that stays. A leave() that
   // saw the request has taken the slot off the source: the chain's later operations see it too.
   //
+  // An operation that only its list and this slot can end enters and leaves while that list is locked (see
+  // waiter_list), so who is listed is entered, and who is not is not. A leave() that waits for a stop then does
+  // so under the list's lock: therefore the stop, who wants that lock to take the operation off the list, gives
+  // up as soon as that is not listed any more.
+  //
   // E1  enter -> stop   the operation, by sleeping_.
 
  public:

@@ -17,12 +17,22 @@
 
 namespace millrace {
 
+namespace detail {
+
+template <class Traits>
+class stop_slot;
+
+}  // namespace detail
+
 /// What a stop source calls when a stop is requested: fire(node), once, on the thread that requests it.
 /// Intrusive: whoever adds it owns it. fire may destroy it.
 template <class Traits>
 struct stop_node {
   stop_node* next;      // the source's; the node itself: it is not listed
-  stop_node* previous;  // the source's, while listed
+  union {
+    stop_node* previous;                 // the source's, while listed
+    detail::stop_slot<Traits>* entered;  // else its owner's: the slot that it enters instead
+  };
   void (*fire)(stop_node*) noexcept;
   [[no_unique_address]] typename Traits::probe probe;
 
@@ -37,9 +47,6 @@ template <class Traits>
 class basic_stop_source;
 
 namespace detail {
-
-template <class Traits>
-class stop_slot;
 
 /// Whether a stop was requested, and whom to tell.
 template <class Traits>

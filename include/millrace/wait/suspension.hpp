@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include <millrace/detail/backoff.hpp>
+#include <millrace/detail/macros.hpp>
 #include <millrace/wait/decision.hpp>
 #include <millrace/wait/op_status.hpp>
 #include <millrace/wait/step.hpp>
@@ -42,27 +43,32 @@ class stop_rival {
 template <class Suspension, class Traits>
 class stop_rival<Suspension, Traits, basic_stop_token<Traits>> : stop_node<Traits> {
  protected:
-  void add_stop(const basic_stop_token<Traits>& token, stop_slot<Traits>* slot) noexcept {
-    token_ = token;
-    slot_ = slot;
+  void add_stop(const basic_stop_token<Traits>& token, stop_slot<Traits>* chain) noexcept {
+    stop_node<Traits>* const node = prepare(chain);
+    token_ = chain == nullptr ? token : basic_stop_token<Traits>();
     if (!token.stop_possible()) return;
-    this->fire = [](stop_node<Traits>* self) noexcept {
-      static_cast<Suspension*>(static_cast<stop_rival*>(self))->end(op_status::cancelled);
-    };
-    const bool is_added = slot != nullptr ? slot->enter(*this) : token.add(*this);
+    const bool is_added = chain != nullptr ? chain->enter(*node) : token.add(*node);
     if (!is_added) static_cast<Suspension*>(this)->end(op_status::cancelled);
   }
   void remove_stop() noexcept {
-    if (slot_ != nullptr) {
-      slot_->leave();
-    } else {
+    if (token_.stop_possible()) {
       token_.remove(*this);
+    } else if (this->entered != nullptr) {
+      this->entered->leave();
     }
   }
 
+  /// For the list to enter and to leave.
+  stop_node<Traits>* prepare(stop_slot<Traits>* chain) noexcept {
+    this->entered = chain;
+    this->fire = [](stop_node<Traits>* self) noexcept {
+      static_cast<Suspension*>(static_cast<stop_rival*>(self))->end(op_status::cancelled);
+    };
+    return this;
+  }
+
  private:
-  basic_stop_token<Traits> token_;
-  stop_slot<Traits>* slot_;
+  basic_stop_token<Traits> token_;  // where it is listed, instead of having entered a slot
 };
 
 /// The same, when a deadline has come.
@@ -111,6 +117,10 @@ struct rivals {
 template <class Step>
 constexpr bool has_branches = requires { Step::has_branches; };
 
+/// A step that parks in a waiter_list, of which withdraw() gives up as soon as the waiter is not listed.
+template <class Step>
+constexpr bool is_unlisted_by_stop = requires { requires Step::is_unlisted_by_stop; };
+
 /// One sleep of an operation, however it is run: its waiter, and what else may end it. Who derives from
 /// it supplies run().
 ///
@@ -135,19 +145,16 @@ class suspension : public waiter<typename Step::traits>,
   /// True: it sleeps, and *this may be gone. False: it has completed, and does not run().
   bool sleep(const rivals_type& others) noexcept {
     if constexpr (continuing_step<Step>) rest_ = others;
-    const bool is_contested = has_branches<Step> || others.exist();
-    this->contest = is_contested ? this : nullptr;
-    do {
-      if (is_contested) this->begin(&settle);
-      for (backoff<traits> pause; !step_.park(*this); pause()) {
-        if (step_.attempt()) return false;
+    bool is_contested = has_branches<Step> || others.exist();
+    if constexpr (is_unlisted_by_stop<Step> && std::is_same_v<Token, basic_stop_token<traits>>) {
+      if (others.slot != nullptr && others.until == rivals_type::never) {
+        this->stopper = this->prepare(others.slot);
+        is_contested = false;
       }
-      if (!is_contested) return true;
-      this->add_stop(others.token, others.slot);
-      this->add_deadline(others.timers, others.until);
-      if (!this->arm()) return true;
-    } while (waits_again());  // it was served before it slept
-    return false;
+    }
+    if (is_contested) return sleep_contested(others);
+    this->contest = nullptr;
+    return step_.park(*this) || parks();
   }
 
   /// For run(): true where the step was not done with, sleeps again, and *this may be gone.
@@ -165,7 +172,12 @@ class suspension : public waiter<typename Step::traits>,
 
   /// While it sleeps: ends that, unless something else already has.
   void end(op_status why) noexcept {
-    if (decision<traits>::take()) this->conclude(nullptr, why);
+    if (this->contest != nullptr) {
+      if (decision<traits>::take()) this->conclude(nullptr, why);
+    } else if (step_.withdraw(*this)) {
+      step_.refuse(why);
+      dispatch(static_cast<waiter<traits>&>(*this));
+    }
   }
 
   /// For its owner, which will not run(): takes it back, where nothing completes it at the same time.
@@ -189,6 +201,31 @@ class suspension : public waiter<typename Step::traits>,
   }
 
  private:
+  MILLRACE_NOINLINE bool sleep_contested(const rivals_type& others) noexcept {
+    this->contest = this;
+    do {
+      this->begin(&settle);
+      if (!step_.park(*this) && !parks()) return false;
+      this->add_stop(others.token, others.slot);
+      this->add_deadline(others.timers, others.until);
+      if (!this->arm()) return true;
+    } while (waits_again());  // it was served before it slept
+    return false;
+  }
+
+  /// Where park() had it attempt again: true, and it is parked (*this may be gone, unless it is contested);
+  /// false: it has completed.
+  MILLRACE_NOINLINE bool parks() noexcept {
+    for (backoff<traits> pause;; pause()) {
+      if (this->stopper != nullptr && this->stopper->entered->stop_requested()) {
+        step_.refuse(op_status::cancelled);
+        return false;
+      }
+      if (step_.attempt()) return false;
+      if (step_.park(*this)) return true;
+    }
+  }
+
   static waiter<traits>& settle(decision<traits>& of) noexcept {
     auto& self = static_cast<suspension&>(of);
     self.remove_stop();

@@ -4,6 +4,7 @@
 #include <coroutine>
 #include <utility>
 
+#include <millrace/detail/macros.hpp>
 #include <millrace/detail/thread_context.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/work_item.hpp>
@@ -70,7 +71,7 @@ class trampoline {
     if (here != nullptr && here->between_ && !here->next_ && (!home || here->home_ == home)) {
       here->next_ = handle;
     } else {
-      trampoline{home}.run(handle);
+      run_above(handle, home);
     }
   }
 
@@ -123,6 +124,10 @@ class trampoline {
   }
 
  private:
+  MILLRACE_NOINLINE static void run_above(std::coroutine_handle<> handle, const executor_ref& home) noexcept {
+    trampoline{home}.run(handle);
+  }
+
   static thread_context& context() noexcept { return Traits::this_thread(); }
   static trampoline* current() noexcept { return static_cast<trampoline*>(context().trampoline); }
 

@@ -6,6 +6,7 @@
 #include <millrace/wait/decision.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/op_status.hpp>
+#include <millrace/wait/stop_slot.hpp>
 #include <millrace/wait/trampoline.hpp>
 #include <millrace/wait/work_item.hpp>
 
@@ -23,8 +24,9 @@ struct waiter : work_item {
   //          --list.take or list.remove under the lock--> the thread that did so
   //          --wake--> its owner again
   //
-  // Where only the list can end the sleep, who unlinks the waiter completes it, or has taken it back.
-  // Where something else can as well, `contest` decides: list.take passes over a waiter that somebody else
+  // Where only the list can end the sleep, who unlinks the waiter completes it, or has taken it back. So it is
+  // where besides a stop can that finds the waiter by the slot of its chain, its stopper: it unlinks it, too.
+  // Where something else can as well, its contest decides: list.take passes over a waiter that somebody else
   // has won, and that one withdraws it from the list.
   //
   // What it waited for may leave it a duty, before it wakes it: to be done before the operation goes on, and
@@ -37,7 +39,8 @@ struct waiter : work_item {
   waiter* previous;           // the list's
   executor_ref home;          // where run() is to be called; empty: wherever the waker runs
   void* place;                // where the message is taken from or put; the list's owner knows its type
-  decision<Traits>* contest;  // null: only the list ends the sleep
+  decision<Traits>* contest;  // null: who unlinks it ends the sleep
+  stop_node<Traits>* stopper = nullptr;  // entered in its slot while the waiter is listed; null: nothing is
   enum : unsigned char { free, listed, on_duty };
   typename Traits::template atomic<unsigned char> standing{free};
   [[no_unique_address]] typename Traits::probe probe;
@@ -78,11 +81,15 @@ class waiter_list {
     return list_.empty();
   }
 
-  void push_back(node& w) noexcept {
+  /// False: a stop was requested of its chain, and it is not listed.
+  bool push_back(node& w) noexcept {
     probe_.write();
     w.probe.write();
     w.standing.store(node::listed, std::memory_order_relaxed);  // relaxed: the list's lock publishes it
     list_.push_back(w);
+    if (w.stopper == nullptr || w.stopper->entered->enter(*w.stopper)) return true;
+    remove(w);
+    return false;
   }
 
   /// Unlinks the first that the caller may complete, and must; null: there is none.
@@ -115,6 +122,7 @@ class waiter_list {
     list_.remove(w);
     w.probe.write();
     w.standing.store(node::free, std::memory_order_relaxed);  // relaxed: the waker publishes what matters
+    if (w.stopper != nullptr) w.stopper->entered->leave();       // no stop is inside it any more
   }
 
  private:
