@@ -23,13 +23,23 @@ using queue_type = bounded_queue<message, refilled_traits>;
 using push_step =
     decltype(detail::operation_access::take_step(std::declval<queue_type&>().push(std::declval<message>())));
 
-/// The pool of thread 0, its worker: it keeps what it is posted until the worker comes to it.
+/// A pool, whose worker is thread 0: it keeps what it is posted until the worker comes to it, or a second one.
 struct pool {
+  static inline bool has_two;
   work_list posted;
-  int count = 0;
+  model_traits::atomic<int> handed{0};  // orders what who posted did before what who runs it does
+
   void post(work_item& item) noexcept {
+    if (has_two) handed.fetch_add(1, std::memory_order_release);
     posted.push_back(item);
-    ++count;
+  }
+  /// False: there is nothing to run.
+  bool run_one() {
+    if (has_two) handed.fetch_add(0, std::memory_order_acquire);
+    if (posted.empty()) return false;
+    work_item& item = posted.pop_front();
+    item.run(&item);
+    return true;
   }
 };
 
@@ -51,25 +61,31 @@ enum class other {
   withdraws_first,
   withdraws_last,
   closes,
-  destroys
+  destroys,
+  works
 };
 constexpr const char* names[] = {
     "nothing",           "pop",   "pop pop", "push", "pop push", "withdraw the first",
-    "withdraw the last", "close", "destroy"};
+    "withdraw the last", "close", "destroy", "work"};
 
-/// A full queue of 2 with three pushers before it. Thread 0 pops and then runs what it was posted, `rounds`
-/// times; the other threads do something else. Where they do nothing, it runs nothing before it has popped them all.
+/// A full queue of 2 with three pushers before it, or four. Thread 0 pops and then runs what it was posted,
+/// `rounds` times; the other threads do something else. Where they do nothing, or it is late, it runs nothing
+/// before it has popped so often.
 template <int Threads>
 struct served : scenario<served<Threads>, Threads> {
   static constexpr int capacity = 2;
-  static constexpr int pushers = 3;
+  static constexpr int most_pushers = 4;
+  static inline int pushers;
+  static inline int stranger;  // which of them belongs to another pool
   static inline int rounds;
+  static inline bool is_late;
   static inline other what[2];
 
   box<queue_type> queue;
   pool own;
   executor_ref home{own};
-  pusher waiting[pushers];
+  pool other_pool;
+  pusher waiting[most_pushers];
   model_traits::atomic<int> over{0};  // threads that make no more calls: but the duty may be undone
   bool is_gone = false;
   int in = 0;
@@ -88,7 +104,7 @@ struct served : scenario<served<Threads>, Threads> {
     for (int i = 0; i < pushers; ++i) {
       pusher& w = waiting[i];
       w.id = i;
-      w.home = home;
+      w.home = i == stranger ? executor_ref(other_pool) : home;
       w.contest = nullptr;
       w.run = &run;
       w.step.emplace(detail::operation_access::take_step(queue->push(message(i))));
@@ -104,9 +120,7 @@ struct served : scenario<served<Threads>, Threads> {
     w.status = w.step->take_result().status();
   }
   void run_posted() {
-    while (!own.posted.empty()) {
-      work_item& item = own.posted.pop_front();
-      item.run(&item);
+    while (own.run_one() || other_pool.run_one()) {
     }
   }
 
@@ -135,7 +149,7 @@ struct served : scenario<served<Threads>, Threads> {
         if (is_alone()) nobody_sleeps_for_a_message();
         const bool found = pop();
         if (is_alone()) RL_ASSERT(found);
-        if (!is_alone() && i + 1 < rounds) run_posted();
+        if (!is_alone() && !is_late && i + 1 < rounds) run_posted();
       }
       over.fetch_add(1, std::memory_order_acq_rel);
       run_posted();
@@ -170,6 +184,11 @@ struct served : scenario<served<Threads>, Threads> {
         while (queue->try_pop()) ++out;
         destroy();
         return;
+      case other::works:
+        while (over.load(std::memory_order_acquire) != 1) {
+          if (!own.run_one()) model_traits::yield();
+        }
+        return;
     }
     over.fetch_add(1, std::memory_order_acq_rel);
   }
@@ -191,7 +210,8 @@ struct served : scenario<served<Threads>, Threads> {
   void after() {
     run_posted();
     bool sleeps = false;
-    for (const pusher& w : waiting) {
+    for (int i = 0; i < pushers; ++i) {
+      const pusher& w = waiting[i];
       RL_ASSERT(!w.has_run || !w.came_back);
       sleeps |= !w.has_run && !w.came_back;
     }
@@ -203,9 +223,9 @@ struct served : scenario<served<Threads>, Threads> {
       }
       destroy();
     }
-    for (const pusher& w : waiting) {
-      RL_ASSERT(w.has_run || w.came_back);
-      in += w.status == op_status::ok;
+    for (int i = 0; i < pushers; ++i) {
+      RL_ASSERT(waiting[i].has_run || waiting[i].came_back);
+      in += waiting[i].status == op_status::ok;
     }
     RL_ASSERT(in == out);
     for (pusher& w : waiting) w.step.reset();
@@ -213,15 +233,36 @@ struct served : scenario<served<Threads>, Threads> {
   }
 };
 
-void two(int rounds, other what, search depth) {
-  using scenario = served<2>;
+/// How a scenario differs: see served.
+struct with {
+  int pushers = 3;
+  int stranger = -1;
+  bool is_late = false;
+};
+
+template <int Threads>
+void prepare(int rounds, const with& variant) {
+  using scenario = served<Threads>;
   scenario::rounds = rounds;
+  scenario::pushers = variant.pushers;
+  scenario::stranger = variant.stranger;
+  scenario::is_late = variant.is_late;
+}
+
+void two(int rounds, other what, search depth, const with& variant = {}) {
+  using scenario = served<2>;
+  prepare<2>(rounds, variant);
   scenario::what[0] = what;
-  check<scenario>((std::to_string(rounds) + " rounds | " + names[static_cast<int>(what)]).c_str(), depth);
+  pool::has_two = what == other::works;
+  std::string name = std::to_string(rounds) + " rounds | " + names[static_cast<int>(what)];
+  if (variant.pushers != 3) name += ", " + std::to_string(variant.pushers) + " pushers";
+  if (variant.stranger >= 0) name += ", one of another pool";
+  if (variant.is_late) name += ", run late";
+  check<scenario>(name.c_str(), depth);
 }
 void three(int rounds, other a, other b, search depth) {
   using scenario = served<3>;
-  scenario::rounds = rounds;
+  prepare<3>(rounds, {});
   scenario::what[0] = a;
   scenario::what[1] = b;
   check<scenario>((std::to_string(rounds) + " rounds | " + names[static_cast<int>(a)] + " | " +
@@ -234,12 +275,16 @@ void three(int rounds, other a, other b, search depth) {
 
 int main() {
   const unsigned deep = std::getenv("MILLRACE_FULL") != nullptr ? 2 : 1;
-  two(served<2>::capacity + served<2>::pushers, other::nothing, {1, 0});
+  two(served<2>::capacity + 3, other::nothing, {1, 0});
+  two(served<2>::capacity + 1, other::nothing, {1, 0}, {.stranger = 1});
   for (const other what : {other::pops, other::pops_twice, other::pushes, other::pops_and_pushes,
                            other::withdraws_first, other::withdraws_last, other::closes, other::destroys}) {
     two(1, what, {3, 5000});
     two(2, what, {3, 5000});
   }
+  two(2, other::works, {2, 5000}, {.is_late = true});
+  two(2, other::destroys, {1, 1000}, {.is_late = true});
+  two(4, other::destroys, {1, 1000}, {.pushers = 4, .is_late = true});
   three(1, other::pops_twice, other::pushes, {deep, 10000});
   three(1, other::pops, other::destroys, {deep, 10000});
   three(1, other::pops_and_pushes, other::withdraws_last, {deep, 10000});

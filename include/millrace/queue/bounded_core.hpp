@@ -297,6 +297,7 @@ class bounded_core : public bounded_state<T, Traits> {
 
  private:
   static constexpr std::size_t let_in_for_free = 128;  // for each so many free places, one more at a time
+  static constexpr std::size_t everybody = ~std::size_t{0};  // none of whom becomes an agent too
 
   template <class Source>
   MILLRACE_ALWAYS_INLINE claim put(const Source& source) noexcept {
@@ -353,7 +354,7 @@ class bounded_core : public bounded_state<T, Traits> {
         ring_.unlock_head(head);
         break;
       }
-      let_in(head, ring_.capacity(), served);
+      let_in(head, everybody, served);
     }
     wake_all<Traits>(served, [](waiter<Traits>&) {});
   }
