@@ -21,6 +21,26 @@ struct asymmetric_traits : model_traits {
 struct symmetric_traits : model_traits {
   using fence = symmetric_fence;
 };
+struct untidy_traits : asymmetric_traits {  // nothing is reclaimed, hence nobody fences for that
+  static constexpr std::size_t least_retired = 100;
+};
+
+/// The holders of a state see what each did before it let go, whoever is the last.
+struct held : scenario<held, 3> {
+  struct state : detail::basic_subscription_state<model_traits> {
+    probe used;
+    void disconnect() noexcept override {}
+    void wait() noexcept override {}
+    void destroy() noexcept override { used.write(); }
+  };
+  state all;
+
+  void before() { all.retain(); }
+  void thread(unsigned) {
+    all.used.read();
+    all.release();
+  }
+};
 
 /// One registry, and what its callbacks share with who waits for their end.
 template <class Traits, class Derived, int Threads>
@@ -34,6 +54,7 @@ struct with_registry : scenario<Derived, Threads> {
     bool is_over = false;
     int calls = 0;
     int dropped = 0;
+    int in_haste = 0;  // so many calls make no pause
   };
   class callback {
    public:
@@ -50,8 +71,7 @@ struct with_registry : scenario<Derived, Threads> {
       RL_ASSERT(!at_->is_over);
       RL_ASSERT(at_->dropped == 0);
       at_->used.read();
-      ++at_->calls;
-      Traits::pause();  // another thread may go on here
+      if (++at_->calls > at_->in_haste) Traits::pause();  // another thread may go on here
       RL_ASSERT(!at_->is_over);
       at_->used.read();
     }
@@ -98,6 +118,22 @@ struct publish_and_wait : with_registry<Traits, publish_and_wait<Traits, Publish
     } else {
       RL_ASSERT(this->s.disconnect_and_wait());
       RL_ASSERT(this->a.dropped == 1);
+      this->over(this->a);
+    }
+  }
+};
+
+/// Who finds that it has ended sees what came before the disconnect: where nobody has to fence for anything, and
+/// it looks before it lists itself.
+template <class Traits>
+struct disconnect_and_closed : with_registry<Traits, disconnect_and_closed<Traits>, 2> {
+  void thread(unsigned index) {
+    if (index == 0) {
+      this->a.used.write();
+      this->s.disconnect();
+    } else {
+      auto step = detail::operation_access::take_step(this->s.closed());
+      while (!step.attempt()) Traits::yield();
       this->over(this->a);
     }
   }
@@ -161,6 +197,41 @@ struct publish_and_reclaim : with_registry<Traits, publish_and_reclaim<Traits, P
       this->s = {};
       this->over(this->a);
       this->t.disconnect();
+    }
+  }
+};
+
+/// A thread that has published here before does it again, and so begins after the time of what is reclaimed.
+template <class Traits>
+struct publish_again_and_reclaim : with_registry<Traits, publish_again_and_reclaim<Traits>, 2> {
+  using base = with_registry<Traits, publish_again_and_reclaim, 2>;
+  void before() {
+    base::before();
+    this->a.in_haste = 1;  // in the checker, who has paused sees no older value than before
+  }
+  void thread(unsigned index) {
+    if (index == 0) {
+      this->all->publish(1);
+      this->all->publish(1);
+    } else {
+      this->s.disconnect();
+      this->s = {};
+      this->over(this->a);
+    }
+  }
+};
+
+/// A thread that ends leaves its emitter to another: who finds it with the other sees what the first one did.
+template <class Traits>
+struct publish_in_turn_and_reclaim : with_registry<Traits, publish_in_turn_and_reclaim<Traits>, 3> {
+  void thread(unsigned index) {
+    if (index < 2) {
+      Traits::this_thread().is_ending = true;  // so that it gives it up after each emission
+      this->all->publish(1);
+    } else {
+      this->s.disconnect();
+      this->s = {};
+      this->over(this->a);
     }
   }
 };
@@ -330,10 +401,12 @@ template <class Traits>
 void all() {
   check<publish_and_wait<Traits, 1>>("publish | disconnect_and_wait", {3, 20000});
   check<publish_and_wait<Traits, 2>>("publish | publish | disconnect_and_wait", {2, 20000});
+  check<disconnect_and_closed<Traits>>("disconnect | closed", {2, 1000});
   check<publish_disconnect_and_closed<Traits>>("publish | disconnect | closed", {2, 20000});
   check<closed_is_stopped<Traits>>("publish, stop | disconnect_and_wait | closed", {2, 20000});
   check<publish_and_reclaim<Traits, 1>>("publish | disconnect twice, reclaim", {2, 20000});
   check<publish_and_reclaim<Traits, 2>>("publish | publish | disconnect twice, reclaim", {1, 20000});
+  check<publish_again_and_reclaim<Traits>>("publish twice | disconnect, reclaim", {2, 5000});
   check<publish_and_subscribe<Traits>>("publish | publish twice | subscribe, publish", {1, 20000});
   check<nested_and_wait<Traits>>("publish inside | disconnect_and_wait", {2, 20000});
   check<disconnects_inside<Traits, true>>("publish disconnects itself | the same | closed", {1, 20000});
@@ -348,9 +421,14 @@ void all() {
 }  // namespace
 
 int main() {
+  check<held>("release | release | release", {3, 0});
   std::printf("fences of the language\n");
+  check<publish_in_turn_and_reclaim<symmetric_traits>>("publish, end | publish, end | disconnect, reclaim",
+                                                       {2, 5000});
   all<symmetric_traits>();
   std::printf("a fence of all threads\n");
+  check<publish_and_wait<untidy_traits, 2>>("publish | publish | disconnect_and_wait, nothing reclaimed",
+                                            {2, 5000});
   all<asymmetric_traits>();
   return result();
 }

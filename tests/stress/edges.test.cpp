@@ -16,6 +16,7 @@
 #include <millrace/callback/topic.hpp>
 #include <millrace/queue/bounded_queue.hpp>
 #include <millrace/queue/make_channel.hpp>
+#include <millrace/queue/unbounded_queue.hpp>
 #include <millrace/task/run_loop.hpp>
 #include <millrace/task/sync_wait.hpp>
 #include <millrace/task/when_all.hpp>
@@ -260,4 +261,45 @@ TEST_CASE("who publishes from a new thread may go on where one has ended") {
     ++published;
   }
   CHECK(published == 50);
+}
+
+namespace {
+
+/// Segments of one cell, for which there is no memory until another thread has done something. Nothing here orders
+/// what they do.
+struct slow_memory : millrace::default_traits {
+  enum : int { ready, waits_once, waits };
+  static inline std::atomic<int> state{ready};
+
+  template <std::size_t>
+  static constexpr std::size_t segment_cells = 1;
+  static void* allocate(std::size_t bytes, std::size_t alignment) {
+    int expected = waits_once;
+    if (state.compare_exchange_strong(expected, waits, std::memory_order_relaxed)) {
+      while (state.load(std::memory_order_relaxed) != ready) std::this_thread::yield();
+    }
+    return millrace::default_traits::allocate(bytes, alignment);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a push that begins a segment hands on what others did under the lock while it had none") {
+  for (int round = 0; round < 20; ++round) {
+    millrace::unbounded_queue<int, slow_memory> q;
+    int drained = 0;
+    slow_memory::state.store(slow_memory::waits_once, std::memory_order_relaxed);
+    std::thread other([&] {
+      while (slow_memory::state.load(std::memory_order_relaxed) != slow_memory::waits) {
+        std::this_thread::yield();
+      }
+      q.drained().start([&](millrace::op_status how) { drained += how == millrace::op_status::ok; });
+      slow_memory::state.store(slow_memory::ready, std::memory_order_relaxed);
+    });
+    CHECK(q.try_push(1) == millrace::op_status::ok);
+    q.close();
+    CHECK(q.try_pop());
+    CHECK(drained == 1);
+    other.join();
+  }
 }

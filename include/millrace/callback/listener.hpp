@@ -38,7 +38,7 @@ class listener : public basic_subscription_state<Traits>, public retired {
   // An emission that nobody sees inside after the heavy fence does not call it. So nobody concludes from what
   // he sees before fenced, and the seeker sees it at the latest.
   //
-  // E1  disconnect -> seek     so that what seeks it fences after that.
+  // E1  disconnect -> seek     what came before it, so also to who waits; and what seeks it fences after that.
   // F1  park <-> disconnect    basic_subscription_state's.
 
   using base = basic_subscription_state<Traits>;
