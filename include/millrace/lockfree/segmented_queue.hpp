@@ -26,7 +26,7 @@ namespace millrace {
 ///             as well: then what went in before stays.
 /// Complexity  constant, amortized: one CAS and one release store, two for a pop; a batch needs one CAS for
 ///             each segment. No allocation once there are enough segments for the longest queue so far. An
-///             operation that loses a race for its ticket pauses (about 2 us on x86) before it tries again;
+///             operation that loses a race for its ticket pauses (2 to 4 us on x86) before it tries again;
 ///             a producer that needs one more segment yields once first.
 /// Memory      sizeof(T) plus 9 bytes for each cell, rounded up to T's alignment. The first segment is 2 KiB,
 ///             and each time that none can be used again, one twice as large is added, up to 128 KiB; of
