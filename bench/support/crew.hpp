@@ -56,9 +56,10 @@ class crew {
   /// Seconds from the moment when the last thread stood at the line until the last had finished.
   double run() {
     at_line_ = 0;
-    working_ = size_;
+    finished_ = 0;
+    working_ = true;
     begin_run();
-    for (std::size_t left = size_; left != 0; left = working_) working_.wait(left);
+    while (working_) working_.wait(true);
     return std::chrono::duration<double>(finish_ - start_).count();
   }
 
@@ -71,8 +72,9 @@ class crew {
   }
 
   bool next(unsigned& run) {
-    if (run != 0 && --working_ == 0) {
+    if (run != 0 && ++finished_ == size_) {
       finish_ = clock::now();
+      working_ = false;  // last: run() reads the time then
       working_.notify_one();
     }
     called_.wait(run);
@@ -91,7 +93,8 @@ class crew {
   std::atomic<unsigned> called_{0};
   std::atomic<unsigned> started_{0};
   std::atomic<std::size_t> at_line_{0};
-  std::atomic<std::size_t> working_{0};
+  std::atomic<std::size_t> finished_{0};
+  std::atomic<bool> working_{false};
   std::atomic<bool> over_{false};
   clock::time_point start_;
   clock::time_point finish_;
