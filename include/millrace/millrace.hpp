@@ -13,6 +13,7 @@
 #include <millrace/callback/tap.hpp>
 #include <millrace/callback/topic.hpp>
 #include <millrace/callback/topic_pattern.hpp>
+#include <millrace/detail/version.hpp>
 #include <millrace/lockfree/mpmc_ring.hpp>
 #include <millrace/lockfree/segmented_queue.hpp>
 #include <millrace/lockfree/slot_layout.hpp>
