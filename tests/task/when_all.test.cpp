@@ -10,7 +10,6 @@
 #include <string>
 #include <tuple>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <millrace/task/resume_on.hpp>
@@ -121,7 +120,7 @@ TEST_CASE("when_all yields a tuple of what its awaitables yield") {
   std::string log;
   auto all = sync_wait(when_all(give(1), write(log, 'w'), refer(n), give_pointer(4)));
   STATIC_REQUIRE(std::same_as<decltype(all),
-                              std::tuple<int, std::monostate, int&, std::unique_ptr<int>>>);
+                              std::tuple<int, millrace::void_result, int&, std::unique_ptr<int>>>);
   CHECK(std::get<0>(all) == 1);
   CHECK(&std::get<2>(all) == &n);
   CHECK(*std::get<3>(all) == 4);

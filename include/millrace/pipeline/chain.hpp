@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -16,6 +15,7 @@
 #include <millrace/pipeline/pipeline_graph.hpp>
 #include <millrace/pipeline/stage_meter.hpp>
 #include <millrace/task/task.hpp>
+#include <millrace/wait/clock.hpp>
 
 namespace millrace::detail {
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +15,7 @@
 #include <millrace/queue/producer.hpp>
 #include <millrace/task/task.hpp>
 #include <millrace/wait/after.hpp>
+#include <millrace/wait/clock.hpp>
 #include <millrace/wait/op_status.hpp>
 
 namespace millrace {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -21,6 +20,7 @@
 #include <millrace/task/awaitable.hpp>
 #include <millrace/task/detached.hpp>
 #include <millrace/task/task.hpp>
+#include <millrace/wait/clock.hpp>
 #include <millrace/wait/op_status.hpp>
 
 namespace millrace::detail {

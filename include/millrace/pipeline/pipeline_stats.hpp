@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -11,6 +10,7 @@
 
 #include <millrace/pipeline/pipeline_graph.hpp>
 #include <millrace/pipeline/stage_meter.hpp>
+#include <millrace/wait/clock.hpp>
 
 namespace millrace {
 

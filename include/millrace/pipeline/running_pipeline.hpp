@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <exception>
@@ -16,6 +15,7 @@
 #include <millrace/pipeline/undelivered.hpp>
 #include <millrace/task/join_counter.hpp>
 #include <millrace/task/task.hpp>
+#include <millrace/wait/clock.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/op_status.hpp>
 #include <millrace/wait/operation.hpp>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include <millrace/pipeline/stage_meter.hpp>
+#include <millrace/wait/clock.hpp>
 
 namespace millrace::detail {
 

@@ -3,13 +3,13 @@
 
 #include <array>
 #include <bit>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include <millrace/detail/atomic.hpp>
+#include <millrace/wait/clock.hpp>
 
 namespace millrace::detail {
 

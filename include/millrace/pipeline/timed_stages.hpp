@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <stdexcept>
 #include <string>
@@ -11,6 +10,7 @@
 #include <millrace/pipeline/pipeline_graph.hpp>
 #include <millrace/pipeline/stage.hpp>
 #include <millrace/pipeline/timed_nodes.hpp>
+#include <millrace/wait/clock.hpp>
 #include <millrace/wait/modifiers.hpp>
 
 namespace millrace {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <concepts>
 #include <coroutine>
 #include <optional>
@@ -15,6 +14,7 @@
 #include <millrace/task/awaitable.hpp>
 #include <millrace/task/scope.hpp>
 #include <millrace/task/task.hpp>
+#include <millrace/wait/clock.hpp>
 #include <millrace/wait/modifiers.hpp>
 #include <millrace/wait/op_status.hpp>
 #include <millrace/wait/promise_env.hpp>

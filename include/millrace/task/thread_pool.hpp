@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -14,6 +13,7 @@
 #include <millrace/detail/spin_lock.hpp>
 #include <millrace/task/owned_work_list.hpp>
 #include <millrace/task/shared_work_list.hpp>
+#include <millrace/wait/clock.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/timer_service.hpp>
 #include <millrace/wait/trampoline.hpp>

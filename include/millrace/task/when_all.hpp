@@ -6,13 +6,13 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 #include <millrace/detail/atomic.hpp>
 #include <millrace/task/await_into.hpp>
 #include <millrace/task/awaitable.hpp>
 #include <millrace/task/detached.hpp>
 #include <millrace/task/outcome.hpp>
+#include <millrace/task/void_result.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/promise_env.hpp>
 #include <millrace/wait/trampoline.hpp>
@@ -29,7 +29,7 @@ class when_all_awaiter : private work_item {
   // E1  child's end -> the last to end   the children's results, to who resumes the awaiter.
 
   template <class T>
-  using element = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+  using element = std::conditional_t<std::is_void_v<T>, void_result, T>;
 
  public:
   explicit when_all_awaiter(std::tuple<Awaitables...>& awaitables) noexcept : awaitables_(awaitables) {}
@@ -111,7 +111,7 @@ class [[nodiscard("millrace: co_await when_all(...)")]] when_all_awaitable {
 }  // namespace detail
 
 /// `co_await when_all(a, b, ...)`: awaits all at once, starting them from left to right, and yields
-/// a tuple of what they yield (std::monostate for void).
+/// a tuple of what they yield (void_result for void).
 ///
 /// Threads     each child runs where its executor, or else the awaiter's, resumes it.
 /// Resumption  on the awaiter's executor.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <utility>
 
 #include <millrace/detail/atomic.hpp>
+#include <millrace/wait/clock.hpp>
 #include <millrace/wait/modifiers.hpp>
 #include <millrace/wait/op_status.hpp>
 #include <millrace/wait/operation.hpp>

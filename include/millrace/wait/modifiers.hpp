@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <type_traits>
 
+#include <millrace/wait/clock.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/promise_env.hpp>
 #include <millrace/wait/stop_token.hpp>

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cassert>
-#include <chrono>
 #include <concepts>
 #include <coroutine>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include <millrace/detail/macros.hpp>
+#include <millrace/wait/clock.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/modifiers.hpp>
 #include <millrace/wait/op_status.hpp>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <type_traits>
 
 #include <millrace/detail/backoff.hpp>
 #include <millrace/detail/macros.hpp>
+#include <millrace/wait/clock.hpp>
 #include <millrace/wait/decision.hpp>
 #include <millrace/wait/op_status.hpp>
 #include <millrace/wait/step.hpp>

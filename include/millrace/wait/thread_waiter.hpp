@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <type_traits>
 #include <utility>
 
+#include <millrace/wait/clock.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/waiter.hpp>
 #include <millrace/wait/work_item.hpp>

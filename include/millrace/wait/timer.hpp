@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
 #include <millrace/detail/atomic.hpp>
 #include <millrace/detail/backoff.hpp>
 #include <millrace/detail/spin_lock.hpp>
+#include <millrace/wait/clock.hpp>
 
 namespace millrace {
 

@@ -3,8 +3,8 @@
 
 #include <time.h>
 
-#include <chrono>
 
+#include <millrace/wait/clock.hpp>
 #include <millrace/wait/timer.hpp>
 
 namespace millrace {
