@@ -157,4 +157,13 @@ running_pipeline<Result> start(E& home, pipeline<Result> what, F on_undelivered,
   return {std::move(what.graph_), std::move(what.result_)};
 }
 
+/// Says what is missing of a pipeline that has no sink.
+template <executor E, class Flow, class... More>
+  requires requires { typename std::remove_cvref_t<Flow>::is_pipeline_flow; }
+void start(E&, Flow&&, More&&...) {
+  static_assert(std::is_void_v<Flow>,
+                "millrace: start(executor, pipeline): the pipeline has no sink: end it with | into(queue), "
+                "| for_each(f) or | collect()");
+}
+
 }  // namespace millrace
