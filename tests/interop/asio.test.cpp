@@ -116,7 +116,7 @@ TEST_CASE("a deadline, a range and a select are Asio's operations too") {
   REQUIRE(got);
   CHECK(got->status() == op_status::timeout);
 
-  std::vector<int> numbers{1, 2, 3, 4, 5};
+  std::vector<int> numbers{1, 2, 3, 4, 5, 6, 7, 8, 9};
   std::size_t pushed = 0;
   std::vector<int> popped;
   loop.restart();
@@ -127,7 +127,7 @@ TEST_CASE("a deadline, a range and a select are Asio's operations too") {
     while (auto n = q.try_pop()) popped.push_back(*n);
   }
   loop.run();
-  CHECK(pushed == 5);
+  CHECK(pushed == 9);
   CHECK(popped == numbers);
 
   loop.restart();
@@ -242,6 +242,42 @@ TEST_CASE("tasks run on an io_context, in order, and allocate nothing for it") {
   CHECK(support::allocations() == before);
   loop.run();
   CHECK(item.runs == 1);
+}
+
+TEST_CASE("tasks run on a strand, which posts more than one function of its own") {
+  asio::thread_pool threads(2);
+  asio_executor home(asio::make_strand(threads));
+  int turns = 0;  // one at a time, so it needs no lock
+  const auto count = [](int& n) -> millrace::task<> {
+    ++n;
+    co_return;
+  };
+  millrace::scope work;
+  for (int i = 0; i < 100; ++i) work.spawn(home, count(turns));
+  work.join().wait();
+  threads.join();
+  CHECK(turns == 100);
+}
+
+TEST_CASE("memory of one poster is not given back to another") {
+  millrace::detail::asio_poster one;
+  millrace::detail::asio_poster two;
+  using allocator = millrace::detail::asio_poster::allocator<int>;
+  CHECK(allocator(one) == allocator(one));
+  CHECK(!(allocator(one) == allocator(two)));
+
+  // What is too large, or comes second, is from elsewhere.
+  allocator from(one);
+  int* const large = from.allocate(1000);
+  int* const first = from.allocate(1);
+  int* const second = from.allocate(1);
+  CHECK(first != second);
+  from.deallocate(second, 1);
+  from.deallocate(first, 1);
+  from.deallocate(large, 1000);
+  int* const again = from.allocate(1);
+  CHECK(again == first);
+  from.deallocate(again, 1);
 }
 
 TEST_CASE("tasks run on several threads of an asio::thread_pool, through any_io_executor too") {

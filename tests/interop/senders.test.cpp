@@ -142,3 +142,13 @@ TEST_CASE("what an operation throws is sent as an error") {
   CHECK(!got.value);
   CHECK_THROWS_AS(std::rethrow_exception(got.error), std::runtime_error);
 }
+
+TEST_CASE("a sender of what is so already completes inside start()") {
+  millrace::bounded_queue<int> q(1);
+  q.close();
+  receiver<op_status>::note got;
+  auto state = as_sender(q.drained()).connect(receiver<op_status>{&got});
+  state.start();
+  CHECK(got.completions == 1);
+  CHECK(*got.value == op_status::ok);
+}

@@ -1,4 +1,4 @@
-// expect: keep the subscriber in a variable
+// expect later: keep the subscriber in a variable
 // SPDX-License-Identifier: BSL-1.0
 #include <utility>
 
