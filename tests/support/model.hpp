@@ -339,6 +339,7 @@ struct basic_model_traits {
   using parker = model::parker;
   using fence = model::symmetric_fence;
   static constexpr unsigned rebias_after = 1;
+  static constexpr unsigned rebias_list_after = 1;
 
   // Every wait ends by another thread's step, so all of them are switches.
   static void pause() { model::pause(); }

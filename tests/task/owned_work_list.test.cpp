@@ -41,7 +41,7 @@ TEST_CASE("an owned list is as before once others have taken from it, and long a
   list l;
   l.push(items[0]);
   CHECK(l.take() == &items[0]);
-  for (unsigned i = 0; i < 4 * millrace::default_traits::rebias_after; ++i) {
+  for (unsigned i = 0; i < 4 * millrace::default_traits::rebias_list_after; ++i) {
     l.push(items[i % 2]);
     CHECK(l.pop() == &items[i % 2]);
   }

@@ -38,6 +38,8 @@ struct default_traits {
   /// The fences of a biased_lock, and after how many turns in which nobody slept its owners may enter again.
   using fence = detail::asymmetric_fence;
   static constexpr unsigned rebias_after = 64;
+  /// The same for a list of work, whose turns are short: a revocation takes up to 50 us on a virtual machine.
+  static constexpr unsigned rebias_list_after = 4096;
 
   static void pause() noexcept { detail::cpu_pause(); }
   static void yield() noexcept { detail::cpu_yield(); }

@@ -60,11 +60,12 @@ class biased_lock {
   static constexpr unsigned a_mark = 4;  // the others are shifted from it
   static constexpr unsigned all_marks = 0xfc;
 
-  biased_lock(const owner& first, const owner& second) noexcept : first_(first), second_(second) {
+  biased_lock(const owner& first, const owner& second, unsigned rebias_after = Traits::rebias_after) noexcept
+      : rebias_after_(rebias_after), first_(first), second_(second) {
     Traits::fence::prepare();
   }
   /// With one owner.
-  explicit biased_lock(const owner& only) noexcept : biased_lock(only, only) {}
+  biased_lock(const owner& only, unsigned rebias_after) noexcept : biased_lock(only, only, rebias_after) {}
   biased_lock(const biased_lock&) = delete;
   biased_lock& operator=(const biased_lock&) = delete;
 
@@ -93,7 +94,7 @@ class biased_lock {
   /// Unlocks it, with these marks from now on.
   void unlock(unsigned marks) noexcept {
     calm_ = marks == 0 ? calm_ + 1 : 0;
-    unlock_as(calm_ > Traits::rebias_after ? 0 : revoked | marks);
+    unlock_as(calm_ > rebias_after_ ? 0 : revoked | marks);
   }
 
   /// Excludes other lockers only. The marks.
@@ -146,6 +147,7 @@ class biased_lock {
 
   typename Traits::template atomic<flags> word_{0};
   unsigned calm_ = 0;
+  const unsigned rebias_after_;
   const owner& first_;
   const owner& second_;
 };

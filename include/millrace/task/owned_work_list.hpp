@@ -97,7 +97,7 @@ class alignas(cache_line) owned_work_list {
   }
 
   bias_owner<Traits> owner_;
-  biased_lock<Traits> lock_{owner_};
+  biased_lock<Traits> lock_{owner_, Traits::rebias_list_after};
   work_list list_;
   counter pushed_{0};
   counter popped_{0};
