@@ -257,10 +257,9 @@ class basic_thread_pool {
 
   work_item* look_everywhere(worker& self) noexcept {
     if (work_item* const item = injector_.pop_now()) return item;
-    if (work_item* const item = self.list.pop()) return item;
     for (std::size_t i = 0; i < size_; ++i) {
-      if (&workers_[i] == &self) continue;
-      if (work_item* const item = workers_[i].list.take()) return item;
+      worker& at = workers_[i];
+      if (work_item* const item = &at == &self ? at.list.pop() : at.list.take()) return item;
     }
     return nullptr;
   }

@@ -269,7 +269,8 @@ class operation_awaiter {
   /// Where somebody waits for this operation, it will not have to: no need to make a sleeper first. Whom it
   /// wakes must not run inside it, so there has to be a loop below.
   MILLRACE_NOINLINE bool meets_partner() noexcept {
-    return trampoline<traits>::active() && op_.step_.attempt();
+    if (!trampoline<traits>::active()) return false;
+    return op_.step_.attempt();
   }
   bool sees_partner() const noexcept {
     if constexpr (requires { op_.step_.sees_partner(); }) {
