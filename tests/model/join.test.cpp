@@ -438,6 +438,32 @@ struct stealing_the_last : scenario<stealing_the_last<Fence>, 2> {
   }
 };
 
+/// What a thief has added to its list, others may take from there at once.
+template <class Fence>
+struct stealing_the_stolen : scenario<stealing_the_stolen<Fence>, 2> {
+  using list_type = detail::owned_work_list<fenced_traits<Fence>>;
+  list_type list;
+  list_type other;
+  item stolen;
+
+  void thread(unsigned index) {
+    if (index == 0) {
+      stolen.payload.write();
+      list.push(stolen);
+      other.steal(list);
+    } else {
+      take();
+    }
+  }
+  void take() {
+    if (work_item* const w = other.take()) w->run(w);
+  }
+  void after() {
+    take();
+    RL_ASSERT(stolen.runs == 1);
+  }
+};
+
 /// Who is about to sleep says so, then looks; who posts looks for that after it: one sees the other.
 template <class Fence>
 struct sleeping : scenario<sleeping<Fence>, 2> {
@@ -467,6 +493,7 @@ template <class Fence>
 void owned_lists() {
   check<stealing<Fence>>("a stolen item runs once", {3, 20000});
   check<stealing_the_last<Fence>>("a thief leaves no single item", {3, 20000});
+  check<stealing_the_stolen<Fence>>("a stolen item can be stolen", {3, 20000});
   check<sleeping<Fence>>("who goes to sleep is seen, or sees", {3, 20000});
 }
 
