@@ -358,17 +358,20 @@ struct sharing : scenario<sharing, 3> {
   }
 };
 
-/// Who takes an item may destroy the list: the unlock is its poster's last touch.
+/// Who takes an item may destroy the list, and what then() has looked at: the unlock is its poster's last
+/// touch.
 struct taker_destroys : scenario<taker_destroys, 2> {
   box<detail::shared_work_list<traits>> list;
   item posted;
+  probe looked_at;
 
   void before() { list.make(); }
   void thread(unsigned index) {
     if (index == 0) {
-      list->push(posted, [] { return 0; });
+      list->push(posted, [this] { return looked_at.read(), 0; });
     } else {
       while (list->pop_now() == nullptr) model::yield();
+      looked_at.write();
       list.destroy();
     }
   }
