@@ -27,18 +27,18 @@ class patient_ring : public ring_core<T, Traits, Layout, patience_beside<Traits>
 
   template <class... Args>
   MILLRACE_ALWAYS_INLINE claim try_put(Args&&... args) noexcept {
-    for (bool again = false;; again = true) {
-      const claim result = ring::try_put(std::forward<Args>(args)...);
-      if (result == claim::done || again || !waited_for_room()) return result;
-    }
+    const claim result = ring::try_put(std::forward<Args>(args)...);
+    if (result == claim::done) [[likely]]
+      return result;
+    return put_again(std::forward<Args>(args)...);
   }
 
   template <class Sink>
   MILLRACE_ALWAYS_INLINE claim try_take(Sink&& sink) noexcept {
-    for (bool again = false;; again = true) {
-      const claim result = ring::try_take(sink);
-      if (result == claim::done || again || !waited_for_messages()) return result;
-    }
+    const claim result = ring::try_take(sink);
+    if (result == claim::done) [[likely]]
+      return result;
+    return take_again(sink);
   }
 
  private:
@@ -46,13 +46,23 @@ class patient_ring : public ring_core<T, Traits, Layout, patience_beside<Traits>
   static constexpr std::size_t least_capacity = 64;
   static constexpr std::size_t most_ahead = 32;
 
-  MILLRACE_NOINLINE bool waited_for_room() noexcept {
+  // Not inlined: the way of those that need not wait stays short.
+  template <class... Args>
+  MILLRACE_NOINLINE claim put_again(Args&&... args) noexcept {
+    return waited_for_room() ? ring::try_put(std::forward<Args>(args)...) : claim::blocked;
+  }
+  template <class Sink>
+  MILLRACE_NOINLINE claim take_again(Sink& sink) noexcept {
+    return waited_for_messages() ? ring::try_take(sink) : claim::blocked;
+  }
+
+  bool waited_for_room() noexcept {
     if (this->capacity() < least_capacity) return false;
     const ticket at = this->place(this->tail());
     const ticket far = ahead_of(at);
     return this->beside_tail().wait(at, [this, far]() noexcept { return this->is_free(far); });
   }
-  MILLRACE_NOINLINE bool waited_for_messages() noexcept {
+  bool waited_for_messages() noexcept {
     if (this->capacity() < least_capacity) return false;
     const ticket at = this->place(this->head());
     const ticket far = ahead_of(at);
