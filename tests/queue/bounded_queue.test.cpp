@@ -16,6 +16,7 @@
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
+#include "support/foreign_task.hpp"
 #include "support/messages.hpp"
 #include "support/queue_laws.hpp"
 
@@ -325,4 +326,28 @@ TEST_CASE("coroutines on two pools exchange messages without allocating") {
   CHECK(count == n);
   CHECK((before > 0) == support::counts_allocations);
   CHECK(after == before);
+}
+
+namespace {
+
+support::foreign_task pop_and_tell(bounded_queue<int>& queue, std::string& told) {
+  const auto message = co_await queue.pop();
+  told += "popped " + std::to_string(*message);
+}
+support::foreign_task push_and_tell(bounded_queue<int>& queue, std::string& told) {
+  const auto sent = co_await queue.push(7);
+  told += sent ? "pushed, " : "not pushed, ";
+}
+
+}  // namespace
+
+TEST_CASE("whom a coroutine on a bare thread meets goes on after it") {
+  bounded_queue<int> queue(1);
+  std::string told;
+  const auto popper = pop_and_tell(queue, told);
+  popper.start();
+  CHECK(told.empty());
+  const auto pusher = push_and_tell(queue, told);
+  pusher.start();
+  CHECK(told == "pushed, popped 7");
 }
