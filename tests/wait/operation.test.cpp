@@ -494,6 +494,40 @@ TEST_CASE("what ends a wait is forgotten with it") {
   CHECK(counted::live() == 0);
 }
 
+namespace {
+
+/// Somebody else's token, of the shape that the standard's has.
+struct other_token {
+  millrace::stop_token its;
+
+  bool stop_requested() const noexcept { return its.stop_requested(); }
+  bool stop_possible() const noexcept { return its.stop_possible(); }
+  bool operator==(const other_token&) const noexcept = default;
+
+  template <class F>
+  struct callback_type {
+    callback_type(const other_token& token, F f) : its(token.its, std::move(f)) {}
+    millrace::stop_callback<F> its;
+  };
+};
+
+}  // namespace
+
+TEST_CASE("stop tokens of others are as good, where they are of no source too") {
+  gate g;
+  millrace::stop_source halt;
+  int stopped = 1;
+  const foreign_task f = pass_unless(g, other_token{halt.token()}, stopped);
+  f.start();
+  int passed = 0;
+  g.pass().with(other_token()).start([&](int result) { passed = result + 1; });
+  CHECK(passed == 0);
+  halt.request_stop();
+  CHECK(stopped == cancelled);
+  g.open();
+  CHECK(passed == 1);
+}
+
 #if defined(__cpp_lib_jthread)
 TEST_CASE("the standard's stop tokens are as good") {
   gate g;
