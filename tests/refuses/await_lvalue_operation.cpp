@@ -1,4 +1,4 @@
-// expect later: co_await std::move(operation)
+// expect: co_await std::move(operation)
 // SPDX-License-Identifier: BSL-1.0
 #include <utility>
 

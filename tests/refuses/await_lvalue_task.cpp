@@ -1,4 +1,4 @@
-// expect later: co_await std::move(task)
+// expect: co_await std::move(task)
 // SPDX-License-Identifier: BSL-1.0
 #include <utility>
 

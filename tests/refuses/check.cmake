@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: BSL-1.0
 #
 # A refusal is a source file that begins with `// expect: some text`. It must not compile, and the first
-# error that the compiler prints must have that text (`// expect later: some text`: any line of what it
-# prints); with MILLRACE_CONTROL defined it must compile, so that no mere slip of the pen passes for a
-# refusal.
+# error that the compiler prints must have that text; with MILLRACE_CONTROL defined it must compile, so
+# that no mere slip of the pen passes for a refusal.
 #
 #   cmake -D CXX=compiler -D "FLAGS=its flags" -D INCLUDE=folder -D SOURCE=file -P check.cmake
 
-file(STRINGS ${SOURCE} expected LIMIT_COUNT 1 REGEX "^// expect( later)?: ")
-string(REGEX MATCH "^// expect later: " is_later "${expected}")
-string(REGEX REPLACE "^// expect( later)?: " "" expected "${expected}")
+file(STRINGS ${SOURCE} expected LIMIT_COUNT 1 REGEX "^// expect: ")
+string(REGEX REPLACE "^// expect: " "" expected "${expected}")
 if(expected STREQUAL "")
   message(FATAL_ERROR "${SOURCE}:1: no line `// expect: some text`")
 endif()
@@ -28,9 +26,6 @@ if(status EQUAL 0)
   message(FATAL_ERROR "${SOURCE}: compiles, but must be refused")
 endif()
 string(REGEX MATCH "[^\n]*error:[^\n]*" first "${output}")
-if(is_later)
-  set(first "${output}")
-endif()
 string(FIND "${first}" "${expected}" at)
 if(at EQUAL -1)
   message(FATAL_ERROR "${SOURCE}: the first error is without the words `${expected}`\n${output}")

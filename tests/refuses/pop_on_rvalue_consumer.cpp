@@ -1,4 +1,4 @@
-// expect later: keep the consumer in a variable
+// expect: keep the consumer in a variable
 // SPDX-License-Identifier: BSL-1.0
 #include <utility>
 

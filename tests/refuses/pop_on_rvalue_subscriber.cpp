@@ -1,4 +1,4 @@
-// expect later: keep the subscriber in a variable
+// expect: keep the subscriber in a variable
 // SPDX-License-Identifier: BSL-1.0
 #include <utility>
 

@@ -1,4 +1,4 @@
-// expect later: millrace: .on(), .with(), .within() and .until() belong to the whole select
+// expect: millrace: .on(), .with(), .within() and .until() belong to the whole select
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
 

@@ -155,13 +155,13 @@ class basic_callback_registry<R(Args...), Traits> {
   /// From now on f(args...) is called by each publication, on the publishing thread, as long as the subscription
   /// lives; by several threads at the same time where they publish. What f returns is dropped.
   template <class F>
-    requires std::invocable<F&, detail::passed_argument<Args>...>
   basic_subscription<Traits> subscribe(F f) {
+    static_assert(detail::callback_requirements<F, detail::passed_argument<Args>...>::met);
     return add(plain<F>::make(*state_, std::move(f), 0));
   }
   template <class F>
-    requires std::invocable<F&, detail::passed_argument<Args>...>
   basic_subscription<Traits> subscribe(F f, subscribe_options how) {
+    static_assert(detail::callback_requirements<F, detail::passed_argument<Args>...>::met);
     if (!how.one_shot && !how.filter && !how.lifetime) {
       return add(plain<F>::make(*state_, std::move(f), how.priority));
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -84,15 +83,15 @@ class message_bus {
   /// From now on f(message) is called by each publication to the topic of that name, which is made where there is
   /// none; or to all topics of type T that match the pattern. Where f throws at a retained message, see topic.
   template <class T, class F>
-    requires std::invocable<F&, const T&>
   subscription subscribe(std::string_view pattern, F f) {
+    static_assert(detail::callback_requirements<F, const T&>::met);
     const topic_pattern wanted(pattern);
     if (wanted.is_exact()) return topic<T>(pattern).subscribe(std::move(f));
     return subscribe_to_all<T>(wanted, std::move(f), topic_subscribe_options<T>());
   }
   template <class T, class F>
-    requires std::invocable<F&, const T&>
   subscription subscribe(std::string_view pattern, F f, topic_subscribe_options<T> how) {
+    static_assert(detail::callback_requirements<F, const T&>::met);
     const topic_pattern wanted(pattern);
     if (wanted.is_exact()) return topic<T>(pattern).subscribe(std::move(f), std::move(how));
     return subscribe_to_all<T>(wanted, std::move(f), std::move(how));

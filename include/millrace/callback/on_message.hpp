@@ -280,18 +280,20 @@ class coroutine_subscription final : public subscription_state {
 ///             no disconnect() is in progress; the subscription may go later. f is destroyed once no call of it
 ///             can come any more; one that is a coroutine, with the subscription.
 template <class Queue, executor E, class F>
-  requires std::invocable<F&, typename Queue::value_type&&> ||
-           std::invocable<F&, std::span<typename Queue::value_type>>
 subscription on_message(Queue& queue, E& home, F f, on_message_options options = {}) {
+  using T = typename Queue::value_type;
+  static_assert(
+      std::invocable<F&, T&&> || std::invocable<F&, std::span<T>>,
+      "millrace: on_message(queue, executor, f): f cannot be called with the queue's messages: it takes "
+      "T, T&&, const T& or std::span<T>");
   if (options.concurrency == 0) {
     throw std::invalid_argument("millrace: on_message with concurrency 0 would never call back");
   }
   if (options.batch == 0) {
     throw std::invalid_argument("millrace: on_message with batches of 0 messages would never call back");
   }
-  using state =
-      std::conditional_t<detail::coroutine_callback<F, typename Queue::value_type>,
-                         detail::coroutine_subscription<Queue, F>, detail::message_subscription<Queue, F>>;
+  using state = std::conditional_t<detail::coroutine_callback<F, T>, detail::coroutine_subscription<Queue, F>,
+                                   detail::message_subscription<Queue, F>>;
   auto* const shared = new state(queue, executor_ref(home), std::move(f), options);
   subscription s(shared);
   shared->start();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <type_traits>
@@ -229,14 +228,14 @@ class basic_callback_registry<R(Args...), single_threaded> {
   ~basic_callback_registry() { state_->close(); }
 
   template <class F>
-    requires std::invocable<F&, detail::passed_argument<Args>...>
   subscription subscribe(F f) {
+    static_assert(detail::callback_requirements<F, detail::passed_argument<Args>...>::met);
     return add(std::make_unique<holder<F>>(std::move(f), 0));
   }
   /// One of higher priority than others, subscribed inside a callback, takes its place after the publication.
   template <class F>
-    requires std::invocable<F&, detail::passed_argument<Args>...>
   subscription subscribe(F f, subscribe_options how) {
+    static_assert(detail::callback_requirements<F, detail::passed_argument<Args>...>::met);
     if (!how.one_shot && !how.filter && !how.lifetime) {
       return add(std::make_unique<holder<F>>(std::move(f), how.priority));
     }

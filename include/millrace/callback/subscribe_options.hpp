@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <concepts>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -20,6 +21,16 @@ struct signature_requirements {
   static_assert(
       !(std::is_rvalue_reference_v<Args> || ...),
       "millrace: several callbacks cannot all take the same rvalue: take const T&, or T for a copy");
+  static constexpr bool met = true;
+};
+
+/// Whether a callback can be called with these.
+template <class F, class... Args>
+struct callback_requirements {
+  static_assert(
+      std::invocable<F&, Args...>,
+      "millrace: the callback cannot be called with what is published: for each argument T it takes "
+      "const T& or T; T& only where the signature has T&");
   static constexpr bool met = true;
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <concepts>
 #include <memory>
 #include <utility>
 
@@ -43,9 +42,9 @@ class registry_tap final : public message_tap<T> {
 /// Lifetime    the subscription may outlive the queue. What is displaced, or goes to on_undelivered without having
 ///             been popped, is not observed; what close_and_drain() takes is.
 template <class Queue, class F>
-  requires std::invocable<F&, const typename Queue::value_type&>
 subscription tap(Queue& queue, F f, subscribe_options<void(const typename Queue::value_type&)> how = {}) {
   using T = typename Queue::value_type;
+  static_assert(detail::callback_requirements<F, const T&>::met);
   auto& point = detail::queue_access::tap_point_of(queue);
   detail::message_tap<T>* at = point.tap();
   if (at == nullptr) at = &point.install(std::make_unique<detail::registry_tap<T>>());

@@ -66,14 +66,14 @@ class topic {
   /// From now on f(message) is called by each publication, on the publishing thread, as long as the subscription
   /// lives; by several threads at the same time where they publish. What f returns is dropped.
   template <class F>
-    requires std::invocable<F&, const T&>
   subscription subscribe(F f) const {
+    static_assert(detail::callback_requirements<F, const T&>::met);
     const std::shared_ptr<state> held = state_;  // f may destroy this handle, where it is called at once
     return held->subscribe(std::move(f));
   }
   template <class F>
-    requires std::invocable<F&, const T&>
   subscription subscribe(F f, subscribe_options how) const {
+    static_assert(detail::callback_requirements<F, const T&>::met);
     const std::shared_ptr<state> held = state_;  // as above
     return held->subscribe(std::move(f), std::move(how));
   }

@@ -149,9 +149,12 @@ running_pipeline<Result> start(E& home, pipeline<Result> what, const run_options
 /// The same; on_undelivered(const undelivered&) is called for each message that leaves the pipeline by no
 /// sink, by several threads at the same time. It must not throw: that ends the program.
 template <executor E, class Result, class F>
-  requires std::invocable<F&, const undelivered&>
+  requires(!std::convertible_to<F, const run_options&>)
 running_pipeline<Result> start(E& home, pipeline<Result> what, F on_undelivered,
                                const run_options& how = {}) {
+  static_assert(std::invocable<F&, const undelivered&>,
+                "millrace: start(executor, pipeline, on_undelivered): on_undelivered cannot be called with a "
+                "const undelivered&");
   what.graph_->start(home, std::make_unique<detail::function_heir<F>>(std::move(on_undelivered)),
                      how.sample_every, how.most_spans);
   return {std::move(what.graph_), std::move(what.result_)};

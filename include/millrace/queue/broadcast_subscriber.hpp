@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cassert>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -64,9 +65,11 @@ class [[nodiscard]] broadcast_subscriber {
   pop_operation pop() & noexcept {
     return pop_operation(std::in_place_type<detail::broadcast_pop_step<core>>, cursor());
   }
-  // clang-format off
-  void pop() && = delete;  // millrace: keep the subscriber in a variable: it would be gone before its operation
-  // clang-format on
+  template <class Rvalue = T>
+  auto pop() && {  // auto: so that no error comes before this one
+    static_assert(!std::same_as<Rvalue, T>,
+                  "millrace: keep the subscriber in a variable: it would be gone before its operation");
+  }
 
   /// A message, or `empty`, or `closed` (and all read). `empty` may also mean that the push of the next
   /// message is still in flight.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -13,6 +14,20 @@
 #include <millrace/queue/queue_stats.hpp>
 
 namespace millrace {
+
+namespace detail {
+
+/// An error that says why an operation is not that of a consumer which is given away.
+template <class Dependent>
+struct kept_consumer {
+  static_assert(
+      !std::same_as<Dependent, Dependent>,
+      "millrace: keep the consumer in a variable: if it were the last one, its going would close the "
+      "queue");
+  static constexpr bool met = true;
+};
+
+}  // namespace detail
 
 template <class T, class Queue>
 class weak_consumer;
@@ -32,18 +47,19 @@ class consumer {
   explicit consumer(std::shared_ptr<detail::channel<Queue>> from) noexcept : end_(std::move(from)) {}
 
   auto pop() const& noexcept { return end_.queue().pop(); }
-  // clang-format off
-  void pop() const&& = delete;  // millrace: keep the consumer in a variable: if it were the last one, its going would close the queue
-  // clang-format on
+  template <class Rvalue = T>
+  auto pop() const&& {  // auto: so that no error comes before this one
+    static_assert(detail::kept_consumer<Rvalue>::met);
+  }
   pop_result<T> try_pop() const noexcept { return end_.queue().try_pop(); }
   template <class OutputIt>
   auto pop_some(OutputIt out, std::size_t most) const& {
     return end_.queue().pop_some(std::move(out), most);
   }
-  // clang-format off
   template <class OutputIt>
-  void pop_some(OutputIt, std::size_t) const&& = delete;  // millrace: keep the consumer in a variable: if it were the last one, its going would close the queue
-  // clang-format on
+  auto pop_some(OutputIt, std::size_t) const&& {
+    static_assert(detail::kept_consumer<OutputIt>::met);
+  }
   template <class OutputIt>
   std::size_t try_pop_some(OutputIt out, std::size_t most) const {
     return end_.queue().try_pop_some(std::move(out), most);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cassert>
+#include <type_traits>
 #include <utility>
 
 #include <millrace/detail/atomic.hpp>
@@ -32,6 +33,16 @@ detail::await_value_t<Awaitable> sync_wait(Awaitable&& awaitable) {
           &loop);
   loop.run();
   return outcome.take();
+}
+
+/// Says what sync_wait() takes.
+template <class T>
+  requires(!detail::awaitable<T>)
+void sync_wait(T&&) {
+  static_assert(
+      std::is_void_v<T>,
+      "millrace: sync_wait(awaitable): it is given what can be awaited, such as a task, which is given "
+      "away: sync_wait(std::move(task)), or an operation; call a coroutine to have its task");
 }
 
 }  // namespace millrace

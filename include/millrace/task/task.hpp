@@ -127,7 +127,7 @@ class [[nodiscard("millrace: a task does nothing until it is awaited or spawned"
   auto operator co_await() && noexcept { return awaiter(coroutine_); }
 
   template <class Lvalue = T>
-  void operator co_await() & {
+  auto operator co_await() & {  // auto: so that no error comes before this one
     static_assert(!std::same_as<Lvalue, T>,
                   "millrace: a task runs once, so a stored one is given away: "
                   "co_await std::move(task)");

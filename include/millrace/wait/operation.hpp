@@ -110,7 +110,7 @@ class [[nodiscard(
   }
 
   template <class Lvalue = Step>
-  void operator co_await() & {
+  auto operator co_await() & {  // auto: so that no error comes before this one
     static_assert(!std::same_as<Lvalue, Step>,
                   "millrace: an operation runs once, so a stored one is given away: "
                   "co_await std::move(operation)");

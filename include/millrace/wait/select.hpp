@@ -224,7 +224,7 @@ conditional_operation<operation<Step>> select_branch(conditional_operation<opera
   return std::move(op);
 }
 template <class Step, class Token>
-void select_branch(operation<Step, modified<Token>>&&) noexcept {
+auto select_branch(operation<Step, modified<Token>>&&) {  // auto: so that no error comes before this one
   static_assert(!std::is_same_v<Step, Step>,
                 "millrace: .on(), .with(), .within() and .until() belong to the whole select, not to one of "
                 "its operations: select(a, b).within(d)");
