@@ -119,7 +119,10 @@ class emitters {
   //     An emission that is not seen there does not call it.
   //
   // Who has seen once that an emission is over, or is not, need not fence to look again. And a list knows whose
-  // emissions have ever read it, by bits: where those are the caller's own, no fence is needed at all.
+  // emissions have ever read it, by bits: where those are the caller's own, no fence is needed at all. Nor is it
+  // where each of the others is seen in an outermost emission that began after a tick of the caller: what it did
+  // before is over (E2), and what it does from then on sees what the caller stored before the tick (E1). That is
+  // worth a few looks: a heavy fence takes as long as hundreds of emissions.
   //
   // E1  reclaim -> emission         what was unlinked, by the time.
   // E2  emission -> reclaim, wait   what the emission, or the callback, did; also to who takes its emitter.
@@ -142,9 +145,14 @@ class emitters {
   /// What was unlinked before this is free once nobody is pinned at the result, or earlier.
   time_type tick() noexcept { return clock_.fetch_add(1, std::memory_order_release); }  // E1 publish
 
-  /// Lets the caller see the emissions of these threads, or them see what the caller has stored.
-  static void fence(thread_bits of) noexcept {
-    if ((of & ~own_bit()) != 0) Traits::fence::heavy();  // F1
+  /// Lets the caller see the emissions of these threads, or them see what the caller has stored before.
+  void fence(thread_bits of) noexcept {
+    if ((of & ~own_bit()) != 0) fence(of, tick());
+  }
+  /// The same, for what was stored before a tick() that returned this.
+  void fence(thread_bits of, time_type since) noexcept {
+    of &= ~own_bit();
+    if (of != 0 && !have_begun_anew(of, since)) Traits::fence::heavy();  // F1
   }
 
   /// After fence(): when the oldest emission of the program began that is still in progress; never: there is none.
@@ -182,7 +190,7 @@ class emitters {
   /// Frees the batch once no emission of these threads reads in it, which may be now.
   void adopt(retired_batch& batch, thread_bits readers) noexcept {
     batch.set_time(tick());
-    fence(readers);
+    fence(readers, batch.time());
     if (oldest() > batch.time()) return batch.discard();
     keep(batch);
     if (node* const mine = outermost()) mine->is_to_finish_ = mine->leaves_orphans_ = true;
@@ -254,6 +262,22 @@ class emitters {
   static thread_bits own_bit() noexcept {
     const node* const mine = static_cast<node*>(Traits::this_thread().emitter);
     return mine == nullptr ? 0 : mine->bit_ & ~(thread_bits{1} << shared_bit);
+  }
+
+  /// Whether each of these threads was seen in an emission that began after that time.
+  bool have_begun_anew(thread_bits of, time_type since) const noexcept {
+    if ((of >> shared_bit) != 0) return false;
+    for (unsigned look = 1;; ++look) {
+      for (const node* at = first(); at != nullptr; at = at->next_) {
+        if (at->number_ < shared_bit && (of >> at->number_ & 1) != 0 &&
+            at->pinned_.load(std::memory_order_acquire) > since) {  // E2 observe
+          of &= ~(thread_bits{1} << at->number_);
+        }
+      }
+      if (of == 0) return true;
+      if (look == Traits::looks_before_fence) return false;
+      Traits::yield();
+    }
   }
 
   node* first() const noexcept { return head_.load(std::memory_order_acquire); }  // E3 observe

@@ -91,7 +91,8 @@ class listener : public basic_subscription_state<Traits>, public retired {
     if (call_.load(std::memory_order_acquire) != nullptr) return false;  // E1 observe
     if (is_fenced_.load(std::memory_order_relaxed)) return true;  // relaxed: what follows is its doer's
     seek_before_fence();
-    emitters<Traits>::fence(readers_.load(std::memory_order_relaxed));  // relaxed: all of them do no harm
+    emitters<Traits>::all().fence(
+        readers_.load(std::memory_order_relaxed));  // relaxed: all of them do no harm
     seek_after_fence();
     return true;
   }

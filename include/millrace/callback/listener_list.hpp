@@ -223,7 +223,7 @@ class listener_list : public retired {
     }
     for (retired* at = mine; at != nullptr; at = at->next_retired)
       static_cast<node*>(at)->seek_before_fence();
-    if (mine != nullptr) emitters<Traits>::fence(readers);
+    if (mine != nullptr) emitters<Traits>::all().fence(readers);
     for (retired* at = mine; at != nullptr; at = at->next_retired) static_cast<node*>(at)->seek_after_fence();
     {
       const lock_guard guard(lock_);
@@ -305,7 +305,7 @@ class listener_list : public retired {
     const thread_bits readers = take_retired(batch, older);
     auto& all = emitters<Traits>::all();
     batch.set_time(all.tick());
-    all.fence(readers);
+    all.fence(readers, batch.time());
     const auto oldest = all.oldest();
     if (older.time() < oldest) older.discard();
     if (batch.time() < oldest) batch.discard();

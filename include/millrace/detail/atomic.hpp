@@ -74,6 +74,9 @@ struct default_traits {
   /// How many listeners of a callback_registry are disconnected, at least, before their memory is given back.
   static constexpr std::size_t least_retired = 64;
 
+  /// How often it is looked whether the threads that emit have begun anew, before a heavy fence makes sure.
+  static constexpr unsigned looks_before_fence = 4;
+
   /// Gives the pages of memory that is not in use back, without freeing it: who still reads there reads
   /// what was there, or zeros.
   static void discard(void* memory, std::size_t bytes) noexcept { detail::discard_pages(memory, bytes); }
