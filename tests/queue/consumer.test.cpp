@@ -10,13 +10,6 @@
 using millrace::make_channel;
 using millrace::op_status;
 
-namespace {
-
-template <class C>
-concept pops = requires(C&& c) { std::forward<C>(c).pop(); };
-
-}  // namespace
-
 TEST_CASE("a consumer pops in all the ways of its queue") {
   auto [tx, rx] = make_channel<int>(4);
   CHECK(rx.capacity() == 4);
@@ -33,12 +26,6 @@ TEST_CASE("a consumer pops in all the ways of its queue") {
   CHECK_FALSE(drained);
   CHECK(*rx.pop().wait() == 2);
   CHECK(drained);
-}
-
-TEST_CASE("pop needs a consumer that stays: an rvalue has none") {
-  STATIC_REQUIRE(pops<millrace::consumer<int>&>);
-  STATIC_REQUIRE(pops<const millrace::consumer<int>&>);
-  STATIC_REQUIRE_FALSE(pops<millrace::consumer<int>>);
 }
 
 TEST_CASE("what is buffered goes with the last end") {

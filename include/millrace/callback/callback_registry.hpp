@@ -172,20 +172,36 @@ class basic_callback_registry<R(Args...), Traits> {
   MILLRACE_NOINLINE void publish(detail::passed_argument<Args>... args) const {
     detail::thrown_errors errors;
     const state* const all = state_;
-    all->emit([&](auto& waiters) noexcept { serve(waiters, args...); },
-              [&](typename listener::call_type how, listener& to) noexcept {
-                try {
-                  reinterpret_cast<call_type>(how)(to, args...);
-                } catch (...) {
-                  errors.caught(all->options);
-                }
-              });
+    const bool is_done = all->emit_to_only([&](typename listener::call_type how, listener& to) noexcept {
+      call(*all, errors, how, to, args...);
+    });
+    if (!is_done) return publish_to_all(args...);
     errors.rethrow();
   }
 
  private:
   friend detail::next_access;
   detail::next_waiters<Traits>& waiters() const noexcept { return state_->waiters(); }
+
+  MILLRACE_ALWAYS_INLINE static void call(const state& all, detail::thrown_errors& errors,
+                                          typename listener::call_type how, listener& to,
+                                          detail::passed_argument<Args>... args) noexcept {
+    try {
+      reinterpret_cast<call_type>(how)(to, args...);
+    } catch (...) {
+      errors.caught(all.options);
+    }
+  }
+
+  MILLRACE_NOINLINE void publish_to_all(detail::passed_argument<Args>... args) const {
+    detail::thrown_errors errors;
+    const state* const all = state_;
+    all->emit([&](auto& waiters) noexcept { serve(waiters, args...); },
+              [&](typename listener::call_type how, listener& to) noexcept {
+                call(*all, errors, how, to, args...);
+              });
+    errors.rethrow();
+  }
 
   MILLRACE_NOINLINE static void serve(detail::next_waiters<Traits>& all,
                                       detail::passed_argument<Args>... args) noexcept {

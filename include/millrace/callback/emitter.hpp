@@ -349,7 +349,9 @@ class emission {
   using node = emitter<Traits>;
 
  public:
-  MILLRACE_ALWAYS_INLINE emission() : at_(mine()) {
+  MILLRACE_ALWAYS_INLINE emission() : emission(mine()) {}
+  /// Of the calling thread, at an emitter that is ready().
+  MILLRACE_ALWAYS_INLINE explicit emission(emitter<Traits>& at) noexcept : at_(at) {
     at_.pinned_.store(emitters<Traits>::all().now(),
                       std::memory_order_release);  // E2 publish: of the emissions before
     Traits::fence::light();                        // F1 publish, F1 observe
@@ -362,7 +364,13 @@ class emission {
       finish(at_);
   }
 
-  /// Of the thread.
+  /// The calling thread's emitter, where it has one and is inside no emission; else null.
+  MILLRACE_ALWAYS_INLINE static emitter<Traits>* ready() noexcept {
+    node* const at = static_cast<node*>(Traits::this_thread_inlined().emitter);
+    return at != nullptr && !emitters<Traits>::is_pinned(*at) ? at : nullptr;
+  }
+  /// Of the emitter's thread.
+  static thread_bits bit_of(const emitter<Traits>& at) noexcept { return at.bit_; }
   thread_bits bit() const noexcept { return at_.bit_; }
 
   /// From here on the emission is inside that listener's callback, and no longer inside another's.
@@ -373,8 +381,8 @@ class emission {
 
  private:
   MILLRACE_ALWAYS_INLINE static node& mine() {
-    node* const at = static_cast<node*>(Traits::this_thread_inlined().emitter);
-    return at != nullptr && !emitters<Traits>::is_pinned(*at) ? *at : emitters<Traits>::all().find();
+    node* const at = ready();
+    return at != nullptr ? *at : emitters<Traits>::all().find();
   }
 
   // Takes no `this`: so that the emission stays in registers.

@@ -109,6 +109,31 @@ class listener_list : public retired {
   listener_list(const listener_list&) = delete;
   listener_list& operator=(const listener_list&) = delete;
 
+  /// The short way of emit(), for the most frequent case: calls the only listener that there is, and returns true; or
+  /// does nothing.
+  template <class Call>
+  MILLRACE_ALWAYS_INLINE bool emit_to_only(Call call) const {
+    if (!has_one_.load(std::memory_order_relaxed)) return false;  // relaxed: looked at again
+    if (waiters_.exist()) return false;
+    emitter<Traits>* const at = emission<Traits>::ready();
+    if (at == nullptr || (readers_.load(std::memory_order_relaxed) &  // relaxed: our own bit
+                          emission<Traits>::bit_of(*at)) == 0) {
+      return false;
+    }
+    emission<Traits> here(*at);
+    const array& cells = *array_.load(std::memory_order_acquire);  // E2 observe
+    if (cells.count() != 1) return false;
+    node* const only = cells.get(0);
+    if (only == nullptr) return true;
+    here.enter(only);
+    if (const call_type how = only->call(); how != nullptr) [[likely]]
+      call(how, *only);
+    here.enter(nullptr);
+    if (only->call() == nullptr) [[unlikely]]
+      only->finished();
+    return true;
+  }
+
   /// Calls serve(waiters()) where somebody waits, then call(how, listener) for each listener, as listener::call()
   /// says. They do not throw. The list may be closed, and gone when this returns.
   template <class Serve, class Call>
@@ -271,6 +296,7 @@ class listener_list : public retired {
     l.index_ = to.count();
     least_ = l.priority_;
     to.append(l);
+    has_one_.store(to.count() == 1, std::memory_order_relaxed);  // relaxed: a hint
   }
 
   /// The lock is held.
@@ -363,6 +389,7 @@ class listener_list : public retired {
 
   alignas(cache_line) typename Traits::template atomic<array*> array_{nullptr};
   mutable typename Traits::template atomic<thread_bits> readers_{0};  // whose emissions have ever been here
+  typename Traits::template atomic<bool> has_one_{false};             // the array has one cell in use
   mutable next_waiters<Traits> waiters_;
   alignas(cache_line) mutable spin_lock<Traits> lock_;  // guards the rest, and writing those
   bool is_tidied_ = false;                              // somebody is at it
