@@ -25,23 +25,6 @@ struct memory : retired {
 
 }  // namespace
 
-TEST_CASE("batches of retired memory are joined, and keep the later time") {
-  memory one, two, three;
-  retired_batch a, b;
-  a.add(one);
-  a.set_time(7);
-  b.add(two);
-  b.add(three);
-  b.set_time(5);
-  a.add(b);
-  CHECK(a.size() == 3);
-  CHECK(a.time() == 7);
-  CHECK(b.size() == 0);
-  a.discard();
-  CHECK((one.is_freed && two.is_freed && three.is_freed));
-  CHECK(a.size() == 0);
-}
-
 TEST_CASE("memory that is given up inside an emission is freed when the outermost is over") {
   auto& all = all_emitters::all();
   memory what;

@@ -123,6 +123,45 @@ struct publish_and_wait : with_registry<Traits, publish_and_wait<Traits, Publish
   }
 };
 
+/// The second time the publisher takes the short way to the only listener.
+template <class Traits>
+struct publish_again_and_wait : with_registry<Traits, publish_again_and_wait<Traits>, 2> {
+  void thread(unsigned index) {
+    if (index == 0) {
+      this->all->publish(1);
+      this->all->publish(1);
+    } else {
+      RL_ASSERT(this->s.disconnect_and_wait());
+      this->over(this->a);
+    }
+  }
+};
+
+/// Who has published elsewhere is not yet known to be a reader of this registry.
+template <class Traits>
+struct publish_elsewhere_and_wait : with_registry<Traits, publish_elsewhere_and_wait<Traits>, 2> {
+  using base = with_registry<Traits, publish_elsewhere_and_wait, 2>;
+  box<typename base::registry, 1> other;
+  void before() {
+    base::before();
+    other.make();
+    this->t = other->subscribe(typename base::callback(this->b));
+  }
+  void thread(unsigned index) {
+    if (index == 0) {
+      other->publish(1);
+      this->all->publish(1);
+    } else {
+      RL_ASSERT(this->s.disconnect_and_wait());
+      this->over(this->a);
+    }
+  }
+  void after() {
+    other.destroy();
+    base::after();
+  }
+};
+
 /// Who finds that it has ended sees what came before the disconnect: where nobody has to fence for anything, and
 /// it looks before it lists itself.
 template <class Traits>
@@ -401,6 +440,8 @@ template <class Traits>
 void all() {
   check<publish_and_wait<Traits, 1>>("publish | disconnect_and_wait", {3, 20000});
   check<publish_and_wait<Traits, 2>>("publish | publish | disconnect_and_wait", {2, 20000});
+  check<publish_again_and_wait<Traits>>("publish twice | disconnect_and_wait", {2, 20000});
+  check<publish_elsewhere_and_wait<Traits>>("publish elsewhere and here | disconnect_and_wait", {2, 20000});
   check<disconnect_and_closed<Traits>>("disconnect | closed", {2, 1000});
   check<publish_disconnect_and_closed<Traits>>("publish | disconnect | closed", {2, 20000});
   check<closed_is_stopped<Traits>>("publish, stop | disconnect_and_wait | closed", {2, 20000});
