@@ -56,17 +56,20 @@ class listener_list : public retired {
   template <class Call>
   MILLRACE_ALWAYS_INLINE bool emit_to_only(Call call) const {
     if (!has_one_.load(std::memory_order_relaxed)) return false;  // relaxed: looked at again
-    if (waiters_.exist()) return false;
+    if (waiters_.exist()) [[unlikely]]
+      return false;
     emitter<Traits>* const at = emission<Traits>::ready();
     if (at == nullptr || (readers_.load(std::memory_order_relaxed) &  // relaxed: our own bit
-                          emission<Traits>::bit_of(*at)) == 0) {
+                          emission<Traits>::bit_of(*at)) == 0) [[unlikely]] {
       return false;
     }
     emission<Traits> here(*at);
     const array& cells = *array_.load(std::memory_order_acquire);  // E2 observe
-    if (cells.count() != 1) return false;
+    if (cells.count() != 1) [[unlikely]]
+      return false;
     node* const only = cells.get(0);
-    if (only == nullptr) return true;
+    if (only == nullptr) [[unlikely]]
+      return true;
     here.enter(only);
     if (const call_type how = only->call(); how != nullptr) [[likely]]
       call(how, *only);

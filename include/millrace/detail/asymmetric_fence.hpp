@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include <millrace/detail/cpu.hpp>
+#include <millrace/detail/macros.hpp>
 
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -66,7 +67,7 @@ class asymmetric_fence {
                std::memory_order_relaxed);  // relaxed: what led to a light() came after some prepare()
   }
 
-  static void light() noexcept {
+  MILLRACE_ALWAYS_INLINE static void light() noexcept {
     if (way_.load(std::memory_order_relaxed) == way::membarrier) [[likely]] {  // relaxed: see prepare()
       // For the compiler; for the processor, heavy() does it.
       std::atomic_signal_fence(std::memory_order_seq_cst);  // F1 publish, F1 observe
