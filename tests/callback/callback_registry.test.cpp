@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <millrace/callback/callback_registry.hpp>
 
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -22,6 +26,7 @@
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/effort.hpp"
+#include "support/last_words.hpp"
 
 namespace {
 
@@ -336,6 +341,23 @@ TEST_CASE("a registry may be destroyed inside its own callback, and by its subsc
   CHECK(watch.expired());  // the callable went as soon as it had returned
   CHECK(a.closed().wait() == op_status::ok);
   CHECK(b.disconnect_and_wait());
+}
+
+TEST_CASE("a program may end inside a callback") {
+  const auto said = support::last_words([] {
+    struct farewell {
+      ~farewell() {
+        std::fputs("ended", stderr);
+        std::abort();
+      }
+    };
+    alarm(60);  // for what hangs
+    static const farewell last;
+    static registry r;
+    static const subscription s = r.subscribe([](int) { std::exit(1); });
+    r.publish(1);
+  });
+  CHECK(said == "ended");
 }
 
 TEST_CASE("a subscription may outlive its registry") {

@@ -25,6 +25,10 @@ struct untidy_traits : asymmetric_traits {  // nothing is reclaimed, hence nobod
   static constexpr std::size_t least_retired = 100;
 };
 
+struct crowded_traits : asymmetric_traits {  // more threads than bits: they share one
+  static constexpr unsigned own_reader_bits = 0;
+};
+
 /// The holders of a state see what each did before it let go, whoever is the last.
 struct held : scenario<held, 3> {
   struct state : detail::basic_subscription_state<model_traits> {
@@ -138,9 +142,10 @@ struct publish_again_and_wait : with_registry<Traits, publish_again_and_wait<Tra
 };
 
 /// Who has published elsewhere is not yet known to be a reader of this registry.
-template <class Traits>
-struct publish_elsewhere_and_wait : with_registry<Traits, publish_elsewhere_and_wait<Traits>, 2> {
-  using base = with_registry<Traits, publish_elsewhere_and_wait, 2>;
+template <class Traits, int Publishers>
+struct publish_elsewhere_and_wait
+    : with_registry<Traits, publish_elsewhere_and_wait<Traits, Publishers>, Publishers + 1> {
+  using base = with_registry<Traits, publish_elsewhere_and_wait, Publishers + 1>;
   box<typename base::registry, 1> other;
   void before() {
     base::before();
@@ -148,8 +153,8 @@ struct publish_elsewhere_and_wait : with_registry<Traits, publish_elsewhere_and_
     this->t = other->subscribe(typename base::callback(this->b));
   }
   void thread(unsigned index) {
-    if (index == 0) {
-      other->publish(1);
+    if (index < Publishers) {
+      if (index == 0) other->publish(1);
       this->all->publish(1);
     } else {
       RL_ASSERT(this->s.disconnect_and_wait());
@@ -272,6 +277,30 @@ struct publish_in_turn_and_reclaim : with_registry<Traits, publish_in_turn_and_r
       this->s = {};
       this->over(this->a);
     }
+  }
+};
+
+/// The first listener comes while two publish, of whom one has published elsewhere.
+template <class Traits>
+struct publish_and_subscribe_first : with_registry<Traits, publish_and_subscribe_first<Traits>, 3> {
+  using base = with_registry<Traits, publish_and_subscribe_first, 3>;
+  box<typename base::registry, 1> other;
+  void before() {
+    base::before();
+    other.make();
+  }
+  void thread(unsigned index) {
+    if (index == 2) {
+      this->t = other->subscribe(typename base::callback(this->b));
+    } else {
+      if (index == 0) this->all->publish(1);
+      other->publish(1);
+    }
+  }
+  void after() {
+    RL_ASSERT(this->b.calls <= 2);
+    other.destroy();
+    base::after();
   }
 };
 
@@ -441,7 +470,8 @@ void all() {
   check<publish_and_wait<Traits, 1>>("publish | disconnect_and_wait", {3, 20000});
   check<publish_and_wait<Traits, 2>>("publish | publish | disconnect_and_wait", {2, 20000});
   check<publish_again_and_wait<Traits>>("publish twice | disconnect_and_wait", {2, 20000});
-  check<publish_elsewhere_and_wait<Traits>>("publish elsewhere and here | disconnect_and_wait", {2, 20000});
+  check<publish_elsewhere_and_wait<Traits, 1>>("publish elsewhere and here | disconnect_and_wait",
+                                               {2, 20000});
   check<disconnect_and_closed<Traits>>("disconnect | closed", {2, 1000});
   check<publish_disconnect_and_closed<Traits>>("publish | disconnect | closed", {2, 20000});
   check<closed_is_stopped<Traits>>("publish, stop | disconnect_and_wait | closed", {2, 20000});
@@ -471,5 +501,11 @@ int main() {
   check<publish_and_wait<untidy_traits, 2>>("publish | publish | disconnect_and_wait, nothing reclaimed",
                                             {2, 5000});
   all<asymmetric_traits>();
+  std::printf("threads that share a bit\n");
+  check<publish_and_wait<crowded_traits, 2>>("publish | publish | disconnect_and_wait", {2, 5000});
+  check<publish_elsewhere_and_wait<crowded_traits, 2>>(
+      "publish elsewhere and here | publish | disconnect_and_wait", {1, 20000});
+  check<publish_and_subscribe_first<crowded_traits>>("publish elsewhere and here | publish | subscribe",
+                                                     {2, 20000});
   return result();
 }

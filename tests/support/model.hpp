@@ -356,6 +356,7 @@ struct basic_model_traits {
     return *box<T>();  // the scenario's
   }
   static constexpr std::size_t least_retired = 1;
+  static constexpr unsigned own_reader_bits = 63;
   static constexpr unsigned looks_before_fence = 1;
 
   static void* allocate(std::size_t bytes, std::size_t alignment) { return arena::take(bytes, alignment); }

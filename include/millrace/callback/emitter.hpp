@@ -75,9 +75,10 @@ class emitters {
   // emissions have ever read it, by bits: where those are the caller's own, no fence is needed at all. Nor is it
   // where each of the others is seen in an outermost emission that began after a tick of the caller: what it did
   // before is over (E2), and what it does from then on sees what the caller stored before the tick (E1). That is
-  // worth a few looks: a heavy fence takes as long as hundreds of emissions.
+  // worth a few looks: a heavy fence takes as long as hundreds of emissions. Where an emitter has passed to another
+  // thread, its former owners' emissions are over, too (E2: release, take); they had the same bit.
   //
-  // E1  reclaim -> emission         what was unlinked, by the time.
+  // E1  reclaim, wait -> emission   what was unlinked, and what is not to be called, by the time.
   // E2  emission -> reclaim, wait   what the emission, or the callback, did; also to who takes its emitter.
   // E3  take -> whoever looks       a new emitter, by the list of all.
   // F1  emission <-> reclaim, wait  the two above.
@@ -210,7 +211,7 @@ class emitters {
   template <class T>
   using atomic = typename Traits::template atomic<T>;
 
-  static constexpr unsigned shared_bit = 63;  // of all threads that have come too late for one of their own
+  static constexpr unsigned shared_bit = Traits::own_reader_bits;  // of all threads that have come later
 
   static thread_bits own_bit() noexcept {
     const node* const mine = static_cast<node*>(Traits::this_thread().emitter);
@@ -264,7 +265,9 @@ class emitters {
 
   static void leave(void* what) noexcept {
     auto& context = *static_cast<thread_context*>(what);
-    auto* at = static_cast<node*>(std::exchange(context.emitter, nullptr));
+    auto* at = static_cast<node*>(context.emitter);
+    if (at != nullptr && is_pinned(*at)) return;  // std::exit() in a callback: it stays in there
+    context.emitter = nullptr;
     while (at != nullptr) at = release(*at);
   }
   static node* release(node& at) noexcept {

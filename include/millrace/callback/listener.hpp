@@ -35,6 +35,7 @@ class listener : public basic_subscription_state<Traits>, public retired {
   //   emission   current = another;  light;  call_ is null, and sought?  then: fenced, and nobody inside?
   //   seek       sought;             heavy;  fenced = true, and nobody inside?
   //
+  // Or after all have begun anew: see emitters; one that has may be seen inside, and finds it sought.
   // An emission that nobody sees inside after the heavy fence does not call it. So nobody concludes from what
   // he sees before fenced, and the seeker sees it at the latest.
   //

@@ -40,7 +40,9 @@ class listener_list : public retired {
   // attached_ counts the registry, and the listeners that were not yet detached: each has to pass lock_ once
   // more. Who brings it to 0 gives the list, and all that it keeps, to the emitters.
   //
-  // E2  replace -> emission   the array.
+  // E2  replace -> emission      the array.
+  // E3  add_reader -> emission   of threads that share a bit: what who set it has seen, so what was unlinked before,
+  //                              and that there is an array.
 
  public:
   using array = listener_array<Traits>;
@@ -59,10 +61,8 @@ class listener_list : public retired {
     if (waiters_.exist()) [[unlikely]]
       return false;
     emitter<Traits>* const at = emission<Traits>::ready();
-    if (at == nullptr || (readers_.load(std::memory_order_relaxed) &  // relaxed: our own bit
-                          emission<Traits>::bit_of(*at)) == 0) [[unlikely]] {
+    if (at == nullptr || !is_reader(emission<Traits>::bit_of(*at))) [[unlikely]]
       return false;
-    }
     emission<Traits> here(*at);
     const array& cells = *array_.load(std::memory_order_acquire);  // E2 observe
     if (cells.count() != 1) [[unlikely]]
@@ -92,9 +92,8 @@ class listener_list : public retired {
       serve(waiters_);
       if (is_empty) return;
     }
-    if ((readers_.load(std::memory_order_relaxed) & here.bit()) == 0) [[unlikely]] {  // relaxed: our own bit
+    if (!is_reader(here.bit())) [[unlikely]]
       add_reader(here.bit());
-    }
     const array& cells = *array_.load(std::memory_order_acquire);  // E2 observe
     node* last = nullptr;
     call_type how = nullptr;
@@ -224,11 +223,14 @@ class listener_list : public retired {
     return live * 2 < least_capacity ? least_capacity : static_cast<std::uint32_t>(live * 2);
   }
 
+  bool is_reader(thread_bits bit) const noexcept {
+    return (readers_.load(std::memory_order_acquire) & bit) != 0;  // E3 observe
+  }
   /// A thread's first emission here: it sees all that was unlinked before, or its bit is seen by who unlinks.
   MILLRACE_NOINLINE void add_reader(thread_bits bit) const noexcept {
     const lock_guard guard(lock_);
     readers_.store(readers_.load(std::memory_order_relaxed) | bit,  // relaxed: written under the lock
-                   std::memory_order_relaxed);                      // relaxed: the same
+                   std::memory_order_release);                      // E3 publish
   }
   /// The lock is held.
   void unlink(array& from, node& l) noexcept {
@@ -334,7 +336,7 @@ class listener_list : public retired {
 
   alignas(cache_line) typename Traits::template atomic<array*> array_{nullptr};
   mutable typename Traits::template atomic<thread_bits> readers_{0};  // whose emissions have ever been here
-  typename Traits::template atomic<bool> has_one_{false};             // the array has one cell in use
+  typename Traits::template atomic<bool> has_one_{false};             // a hint: the array has one cell in use
   mutable next_waiters<Traits> waiters_;
   alignas(cache_line) mutable spin_lock<Traits> lock_;  // guards the rest, and writing those
   bool is_tidied_ = false;                              // somebody is at it

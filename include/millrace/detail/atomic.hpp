@@ -74,6 +74,8 @@ struct default_traits {
   /// How many listeners of a callback_registry are disconnected, at least, before their memory is given back.
   static constexpr std::size_t least_retired = 64;
 
+  /// So many threads that emit have a bit of their own in the sets of those who may read; the others share one.
+  static constexpr unsigned own_reader_bits = 63;
   /// How often it is looked whether the threads that emit have begun anew, before a heavy fence makes sure.
   static constexpr unsigned looks_before_fence = 4;
 
