@@ -543,12 +543,10 @@ bool run(const char* name, const char* how, rl::scheduler_type_e type, search de
 }
 }  // namespace suite
 
-/// Searches a scenario; its name is what it shows. After a failure nothing more runs. Where the environment has
-/// MILLRACE_MODEL_SAMPLE, random schedules stand for all: for who only asks which lines are run.
+/// Searches a scenario; its name is what it shows. After a failure nothing more runs.
 template <class Scenario>
 void check(const char* name, search depth) {
   if (suite::failures != 0) return;
-  if (depth.random != 0 && std::getenv("MILLRACE_MODEL_SAMPLE") != nullptr) depth.preemptions = 0;
   if (depth.preemptions == without_bound) {
     if (!suite::run<Scenario, rl::full_search_scheduler>(name, "all", rl::sched_full, depth)) return;
   } else if (depth.preemptions != 0) {

@@ -76,8 +76,9 @@ struct default_traits {
 
   /// So many threads that emit have a bit of their own in the sets of those who may read; the others share one.
   static constexpr unsigned own_reader_bits = 63;
-  /// How often it is looked whether the threads that emit have begun anew, before a heavy fence makes sure.
-  static constexpr unsigned looks_before_fence = 4;
+  /// How often it is looked whether the threads that emit have begun anew, before a heavy fence makes sure. Between
+  /// two looks lies a yield, which may cost a time slice where more threads run than processors.
+  static constexpr unsigned looks_before_fence = 2;
 
   /// Gives the pages of memory that is not in use back, without freeing it: who still reads there reads
   /// what was there, or zeros.
