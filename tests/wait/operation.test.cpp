@@ -520,7 +520,7 @@ TEST_CASE("stop tokens of others are as good, where they are of no source too") 
   const foreign_task f = pass_unless(g, other_token{halt.token()}, stopped);
   f.start();
   int passed = 0;
-  g.pass().with(other_token()).start([&](int result) { passed = result + 1; });
+  g.pass().with(other_token()).within(std::chrono::hours(1)).start([&](int result) { passed = result + 1; });
   CHECK(passed == 0);
   halt.request_stop();
   CHECK(stopped == cancelled);

@@ -266,7 +266,7 @@ class emitters {
   static void leave(void* what) noexcept {
     auto& context = *static_cast<thread_context*>(what);
     auto* at = static_cast<node*>(context.emitter);
-    if (at != nullptr && is_pinned(*at)) return;  // std::exit() in a callback: it stays in there
+    if (is_pinned(*at)) return;  // std::exit() in a callback: it stays in there
     context.emitter = nullptr;
     while (at != nullptr) at = release(*at);
   }
