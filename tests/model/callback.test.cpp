@@ -301,6 +301,7 @@ struct publish_and_subscribe_first : with_registry<Traits, publish_and_subscribe
     RL_ASSERT(this->b.calls <= 2);
     other.destroy();
     base::after();
+    RL_ASSERT(this->b.dropped == 1);
   }
 };
 

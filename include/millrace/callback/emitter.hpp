@@ -75,8 +75,9 @@ class emitters {
   // emissions have ever read it, by bits: where those are the caller's own, no fence is needed at all. Nor is it
   // where each of the others is seen in an outermost emission that began after a tick of the caller: what it did
   // before is over (E2), and what it does from then on sees what the caller stored before the tick (E1). That is
-  // worth two looks, and a yield between them: a heavy fence takes as long as hundreds of emissions. Where an emitter has passed to another
-  // thread, its former owners' emissions are over, too (E2: release, take); they had the same bit.
+  // worth two looks, and a yield between them: a heavy fence takes as long as hundreds of emissions. Where an
+  // emitter has passed to another thread, its former owners' emissions are over, too (E2: release, take); they had
+  // the same bit.
   //
   // E1  reclaim, wait -> emission   what was unlinked, and what is not to be called, by the time.
   // E2  emission -> reclaim, wait   what the emission, or the callback, did; also to who takes its emitter.
