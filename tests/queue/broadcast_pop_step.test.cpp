@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <millrace/queue/broadcast_pop_step.hpp>
 
-#include <memory>
+#include <string>
+#include <type_traits>
 
 #include <millrace/detail/atomic.hpp>
 #include <millrace/queue/broadcast.hpp>
@@ -68,6 +69,22 @@ TEST_CASE("a step that has made room serves before it completes, however it is a
   CHECK(c->withdraw_push(w));
   CHECK(s.attempt());
   CHECK(*s.take_result() == 1);
+  at->core.unsubscribe(*at);
+  c->end();
+  c->release();
+}
+
+TEST_CASE("a step whose copies may throw and have not is asked again until there is a message") {
+  using text_core = millrace::detail::broadcast_core<std::string, millrace::default_traits>;
+  static_assert(!std::is_nothrow_copy_constructible_v<std::string>);
+  text_core* const c = text_core::make(1, millrace::broadcast_policy::gate);
+  text_core::cursor* const at = c->subscribe();
+  millrace::detail::broadcast_pop_step<text_core> s(*at);
+  CHECK_FALSE(s.attempt());
+  std::string text = "text";
+  CHECK(c->push_fast(text_core::source_of(text)));
+  CHECK(s.attempt());
+  CHECK(s.take_result().value() == "text");
   at->core.unsubscribe(*at);
   c->end();
   c->release();
