@@ -147,3 +147,48 @@ TEST_CASE("flat_map gives away the elements that it has not given, or the messag
   CHECK_THROWS_AS(next(chain), std::runtime_error);
   CHECK(left<int>(chain) == std::vector<int>{-1});
 }
+
+TEST_CASE("flat_map gives what a function gives, until that is nothing") {
+  auto chain = flat_map(start(), [](int& n) {
+    return [&n]() -> std::optional<int> {
+      if (n == 0) return std::nullopt;
+      return n--;
+    };
+  });
+  chain.put(0);
+  CHECK(all(chain).empty());
+  chain.put(3);
+  CHECK(all(chain) == std::vector<int>{3, 2, 1});
+  chain.put(2);
+  CHECK(next(chain) == std::optional<int>(2));
+  CHECK(left<int>(chain) == std::vector<int>{1});  // the message itself, as it is now
+  CHECK_FALSE(next(chain));
+}
+
+TEST_CASE("flat_map keeps the message where what it gives throws") {
+  bool throws = true;
+  auto chain = flat_map(start(), [&](int& n) {
+    return [&]() -> std::optional<int> {
+      if (throws) throw std::runtime_error("no");
+      return n;
+    };
+  });
+  chain.put(4);
+  CHECK_THROWS_AS(next(chain), std::runtime_error);
+  CHECK(left<int>(chain) == std::vector<int>{4});
+  throws = false;
+  chain.put(5);
+  CHECK(next(chain) == std::optional<int>(5));
+  throws = true;
+  CHECK_THROWS_AS(next(chain), std::runtime_error);
+  CHECK(left<int>(chain) == std::vector<int>{5});
+}
+
+TEST_CASE("flat_map loses the message, not its elements, where those are another's") {
+  const std::array<std::string, 3> words{"a", "b", "c"};
+  auto chain = flat_map(start(), [&](int) { return std::span<const std::string>(words); });
+  chain.put(6);
+  CHECK(next(chain) == std::optional<std::string>("a"));
+  CHECK(left<int>(chain) == std::vector<int>{6});
+  CHECK_FALSE(next(chain));
+}

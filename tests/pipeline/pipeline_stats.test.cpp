@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -195,6 +196,25 @@ TEST_CASE("times are those of the executor's clock, and add up") {
   for (const worker_stats& each : stats.workers) {
     CHECK(is_about(each.busy + each.starved + each.blocked + each.paused, 100ms));
   }
+}
+
+TEST_CASE("the time that a stage takes for the elements of a message is its own") {
+  virtual_time time;
+  const auto slowly = [&](int n) {
+    time.advance(1ms);
+    return [&time, n, left = 2]() mutable -> std::optional<int> {
+      time.advance(2ms);
+      if (left-- == 0) return std::nullopt;
+      return n;
+    };
+  };
+  auto run = start(time, from(numbers(3)) | flat_map(slowly) | collect(), all);
+  time.advance(0s);
+  CHECK(run.wait() == std::vector<int>{0, 0, 1, 1, 2, 2});
+  const pipeline_stats stats = run.stats();
+  CHECK(stage(stats, "flat_map #1").service.count() == 3);
+  CHECK(is_about(stage(stats, "flat_map #1").service.mean(), 7ms));
+  CHECK(is_about(stage(stats, "flat_map #1").service.longest(), 7ms));
 }
 
 TEST_CASE("a queue tells how long messages waited in it, and how many it had") {

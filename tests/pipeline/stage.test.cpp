@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -229,4 +230,42 @@ TEST_CASE("stages without options cost no queue, and no allocation for a message
     return support::allocations() - before;
   };
   CHECK(allocations(1) == allocations(1000));
+}
+
+TEST_CASE("flat_map with workers gives every element, and works on several messages at a time") {
+  const auto twice = [](int n) { return std::vector<int>{n, n}; };
+  auto given =
+      through(500, flat_map(twice, {.workers = 4, .capacity = 8}) | map([](int n) { return n + 1; }));
+  std::sort(given.begin(), given.end());
+  REQUIRE(given.size() == 1000);
+  for (int i = 0; i < 1000; ++i) CHECK(given[static_cast<std::size_t>(i)] == i / 2 + 1);
+
+  support::manual_executor home;
+  bounded_queue<int> out(1);
+  const auto forever = [](int n) { return [n]() -> std::optional<int> { return n; }; };
+  auto run = start(home, from(numbers(2)) | flat_map(forever, {.workers = 2}) | into(out));
+  const auto next = [&] {
+    while (home.run_one()) {
+    }
+    return *out.try_pop();
+  };
+  int seen[2] = {};
+  for (int i = 0; i < 10; ++i) ++seen[next()];
+  CHECK(seen[0] > 0);
+  CHECK(seen[1] > 0);
+  run.stop();
+  while (home.run_one()) {
+  }
+  run.wait();
+}
+
+TEST_CASE("flat_map with several workers refuses to be ordered") {
+  const auto one = [](int n) { return std::vector<int>{n}; };
+  CHECK(through(3, flat_map(one, {.ordered = true})) == numbers(3));
+  CHECK_THROWS_WITH(
+      from(numbers(3)) | flat_map(one, {.workers = 2, .ordered = true, .name = "split"}),
+      "millrace: split with 2 workers cannot be ordered: let map do the work, and unbatch what that "
+      "gives");
+  CHECK_THROWS_WITH(from(numbers(3)) | flat_map(one, {.workers = 0, .name = "split"}),
+                    "millrace: split with 0 workers would never do anything: ask for 1 or more");
 }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <thread>
@@ -84,6 +85,14 @@ open add_stage(open&& to, random& dice, bool may_fail, letter_queue& letters) {
     m.settle();
     return parts;
   };
+  const auto streams = [fails, n = below(dice, 4)](accounted& m) mutable {
+    return [&fails, &m, left = n]() mutable -> std::optional<accounted> {
+      fails.pass();
+      if (left-- > 0) return accounted(m.book(), m.number());
+      m.settle();
+      return std::nullopt;
+    };
+  };
   trap often{1 + below(dice, 10)};
   const auto fails_often = [often](accounted& m) mutable {
     often.pass();
@@ -94,7 +103,7 @@ open add_stage(open&& to, random& dice, bool may_fail, letter_queue& letters) {
     co_return std::move(m);
   };
   const retry soon{.attempts = 1 + below(dice, 3), .first = 10us};
-  switch (below(dice, 13)) {
+  switch (below(dice, 15)) {
     case 0:
       return std::move(to) | map(same) | buffer(capacity);
     case 1:
@@ -121,6 +130,12 @@ open add_stage(open&& to, random& dice, bool may_fail, letter_queue& letters) {
     case 11:
       return std::move(to) | throttle(1e6, 1 + below(dice, 20)) | batch(1 + below(dice, 9), 20us) |
              unbatch() | buffer(capacity);
+    case 12:
+      return std::move(to) | flat_map(streams) | map(same) | buffer(capacity);
+    case 13:
+      return std::move(to) |
+             flat_map(streams, {.workers = how.workers, .capacity = how.capacity}).on_error(soon, skip()) |
+             buffer(capacity);
     default:
       return std::move(to) | buffer(capacity, below(dice, 2) == 0 ? overflow_policy::reject
                                                                   : overflow_policy::displace_oldest);

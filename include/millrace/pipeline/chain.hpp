@@ -177,14 +177,23 @@ class chain_node {
   /// To be called before f is, and, with what this has given, once f has taken the message.
   std::uint64_t begin() const noexcept { return is_sampled() ? stage_->graph->stamp() : 0; }
   void passed(std::uint64_t began) noexcept {
+    worked(began);
+    done(began != 0);
+  }
+  /// The same in two steps, for a stage that works on one message several times.
+  void worked(std::uint64_t began) noexcept {
+    if (began != 0) work_ += meter_.span(*stage_, began, stage_->graph->stamp());
+  }
+  void done(bool was_timed) noexcept {
     if constexpr (settles) attempts_ = 0;
-    if (began != 0) meter_.record(*stage_, began, stage_->graph->stamp());
+    if (was_timed) meter_.service->add(std::exchange(work_, {}));
   }
   void gave() noexcept { meter_.out.add(); }
   /// To be called where f threw at the message, which is held from now on: rethrows, or there is a pause,
   /// before the message is tried again or is gone.
   MILLRACE_NOINLINE void caught(input& message) {
     meter_.errors.add();
+    work_ = {};
     hold(message);
     if constexpr (settles) {
       pause().emplace(settle(std::current_exception()));
@@ -209,7 +218,8 @@ class chain_node {
   const stage_info* stage_;
   uncopied<std::optional<input>> held_;
   [[no_unique_address]] Errors errors_;
-  std::size_t attempts_ = 0;  // at the message that is held
+  std::size_t attempts_ = 0;         // at the message that is held
+  std::chrono::nanoseconds work_{};  // so far, on the message in hand
   stage_meter meter_;
 };
 

@@ -100,6 +100,11 @@ class flow {
     return flow<Input, node, waits_not, true>(std::move(graph_), std::move(input_), make(std::move(chain_)),
                                               {}, workers_, std::move(above_));
   }
+  /// The flow with nothing to join its last part.
+  auto sealed() && {
+    return flow<Input, Chain, Waiting, false>(std::move(graph_), std::move(input_), std::move(chain_),
+                                              std::move(waiting_), workers_, std::move(above_));
+  }
   /// The flow with a stage that waits at the end of its last part.
   template <class Stage>
   auto waiting(Stage stage) && {

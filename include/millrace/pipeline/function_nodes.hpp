@@ -119,21 +119,86 @@ class visit_node : public chain_node<Prev, Errors> {
 
 /// Whether what a range of this type gives is its own, and may be moved from.
 template <class Range>
-inline constexpr bool owns_elements =
+inline constexpr bool owns_elements = false;
+template <class Range>
+  requires requires(Range& r, const Range& c) { *std::begin(r), *std::begin(c); }
+inline constexpr bool owns_elements<Range> =
     std::is_lvalue_reference_v<decltype(*std::begin(std::declval<Range&>()))> &&
     !std::is_const_v<std::remove_reference_t<decltype(*std::begin(std::declval<Range&>()))>> &&
     std::is_const_v<std::remove_reference_t<decltype(*std::begin(std::declval<const Range&>()))>>;
 
-/// The elements of f(message), which is a range.
+template <class R>
+concept element_range = requires(R& r) {
+  std::begin(r);
+  std::end(r);
+};
+/// A function that is called for each element: it returns an optional, which is empty at the end.
+template <class G>
+concept element_function = !element_range<G> && requires(G& g) {
+  typename std::invoke_result_t<G&>::value_type;
+  *g();
+  static_cast<bool>(g());
+};
+
+template <class From>
+concept gives_elements = element_range<From> || element_function<From>;
+
+/// What a range or such a function gives, one after the other. It stays where it is.
+template <class From>
+class elements {
+  using iterator = decltype(std::begin(std::declval<From&>()));
+  using sentinel = decltype(std::end(std::declval<From&>()));
+
+ public:
+  using value_type = std::remove_cvref_t<decltype(*std::declval<iterator&>())>;
+
+  explicit elements(From&& from) : of_(std::move(from)), at_(std::begin(of_)), end_(std::end(of_)) {}
+
+  /// True: it has filled `to`, which was empty.
+  bool next(std::optional<value_type>& to) {
+    if (std::exchange(has_given_, true)) ++at_;
+    if (at_ == end_) return has_given_ = false;
+    if constexpr (owns_elements<From>) {
+      to.emplace(std::move(*at_));
+    } else {
+      to.emplace(*at_);
+    }
+    return true;
+  }
+
+ private:
+  From of_;
+  iterator at_;
+  sentinel end_;
+  bool has_given_ = false;  // the element at at_
+};
+
+template <element_function From>
+class elements<From> {
+ public:
+  using value_type = typename std::invoke_result_t<From&>::value_type;
+
+  explicit elements(From&& from) : of_(std::move(from)) {}
+
+  bool next(std::optional<value_type>& to) {
+    auto given = of_();
+    if (!given) return false;
+    to.emplace(*std::move(given));
+    return true;
+  }
+
+ private:
+  From of_;
+};
+
+/// The elements of what f(message) gives.
 template <class Prev, class F, class Errors = fails>
 class flat_map_node : public chain_node<Prev, Errors> {
   using input = typename Prev::output;
-  using range = call_result<F, input>;
-  using iterator = decltype(std::begin(std::declval<range&>()));
-  using sentinel = decltype(std::end(std::declval<range&>()));
+  using source = call_result<F, input>;
 
  public:
-  using output = std::remove_cvref_t<decltype(*std::declval<iterator&>())>;
+  using output = typename elements<source>::value_type;
   static_assert(message_requirements<output>::met);
 
   flat_map_node(Prev prev, F f, const stage_info& stage, Errors errors = {})
@@ -141,60 +206,44 @@ class flat_map_node : public chain_node<Prev, Errors> {
 
   bool next(std::optional<output>& to) {
     for (;;) {
-      if (elements_) {
-        if (elements_->next(to)) {
+      if (!elements_ && !this->take(message_)) return false;
+      try {
+        const std::uint64_t began = this->begin();
+        if (!elements_) elements_.emplace(call(f_, *message_));
+        const bool has_given = elements_->next(to);
+        this->worked(began);
+        if (has_given) {
           this->gave();
           return true;
         }
-        elements_.reset();
-        message_.reset();
-      }
-      if (!this->take(message_)) return false;  // the range may refer to it
-      try {
-        const std::uint64_t began = this->begin();
-        elements_.emplace(call(f_, *message_));
-        this->passed(began);
       } catch (...) {
+        elements_.reset();
         this->caught(*message_);
         message_.reset();
         return false;
       }
+      elements_.reset();
+      message_.reset();
+      this->done(this->is_sampled());
     }
   }
   template <class Lose>
   void abandon(Lose&& lose) noexcept {
-    while (elements_) {
-      std::optional<output> element;
-      if (!elements_->next(element)) break;
-      lose(*std::move(element), this->stage());
+    if constexpr (owns_elements<source>) {
+      for (std::optional<output> element; elements_ && elements_->next(element); element.reset()) {
+        lose(*std::move(element), this->stage());
+      }
+    } else {
+      if (elements_) lose(*std::move(message_), this->stage());
     }
     elements_.reset();
     chain_node<Prev, Errors>::abandon(lose);
   }
 
  private:
-  struct elements {
-    explicit elements(range&& from) : of(std::move(from)), at(std::begin(of)), end(std::end(of)) {}
-
-    bool next(std::optional<output>& to) {
-      if (at == end) return false;
-      if constexpr (owns_elements<range>) {
-        to.emplace(std::move(*at));
-      } else {
-        to.emplace(*at);
-      }
-      ++at;
-      return true;
-    }
-
-    range of;
-    iterator at;
-    sentinel end;
-  };
-
   F f_;
-  uncopied<std::optional<input>> message_;
-  uncopied<std::optional<elements>> elements_;
+  uncopied<std::optional<input>> message_;  // the elements may refer to it
+  uncopied<std::optional<elements<source>>> elements_;
 };
 
 }  // namespace millrace::detail

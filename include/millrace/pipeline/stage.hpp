@@ -167,9 +167,10 @@ struct flat_map_kind {
   template <class F, class T>
   static constexpr void check() {
     static_assert(
-        takes_message<F, T> && requires { std::begin(std::declval<call_result<F, T>&>()); },
-        "millrace: flat_map(f): f cannot be called with what the stage before it gives, or gives no range "
-        "(unbatch(): the stage before it gives no ranges)");
+        takes_message<F, T> && gives_elements<call_result<F, T>>,
+        "millrace: flat_map(f): f cannot be called with what the stage before it gives, or gives neither a "
+        "range "
+        "nor a function that gives a std::optional (unbatch(): the stage before it gives no ranges)");
   }
   template <class Prev, class F, class Errors>
   using node = flat_map_node<Prev, F, Errors>;
@@ -179,10 +180,11 @@ struct unbatch_kind : flat_map_kind {
   static constexpr std::string_view name = "unbatch";
 };
 
-template <class Kind, class F, class Errors = fails>
+template <class Kind, class F, class How = joins_part, class Errors = fails>
 struct joined_stage {
   using is_pipeline_stage = void;
   F f;
+  How how{};
   [[no_unique_address]] Errors errors{};
 
   /// See map.
@@ -190,7 +192,7 @@ struct joined_stage {
     requires error_policies<Policies...>
   auto on_error(Policies... each) && {
     using policy = decltype(make_policy(std::move(each)...));
-    return joined_stage<Kind, F, policy>{std::move(f), make_policy(std::move(each)...)};
+    return joined_stage<Kind, F, How, policy>{std::move(f), how, make_policy(std::move(each)...)};
   }
 
   template <class Flow>
@@ -201,11 +203,22 @@ struct joined_stage {
         may_settle<F, T, Errors>,
         "millrace: on_error(): f takes its message away, so that is gone where it throws: let f take "
         "const T&, T& or T");
-    const stage_info& stage = from.add_stage(Kind::name, {});
-    return std::move(from).opened(stage).chained([&](auto&& chain) {
+    const stage_info& stage = from.add_stage(Kind::name, how.name);
+    check_copies<F>(how, stage);
+    auto to = part_for(std::move(from), how, stage).chained([&](auto&& chain) {
       using node = typename Kind::template node<std::remove_cvref_t<decltype(chain)>, F, Errors>;
       return node(std::move(chain), std::move(f), stage, std::move(errors));
     });
+    if constexpr (How::is_joined) {
+      return to;
+    } else {
+      if (how.ordered && how.workers > 1) {
+        throw std::invalid_argument(
+            "millrace: " + stage.name + " with " + std::to_string(how.workers) +
+            " workers cannot be ordered: let map do the work, and unbatch what that gives");
+      }
+      return std::move(to).sealed();
+    }
   }
 };
 
@@ -251,7 +264,7 @@ auto map(F f, const stage_options& how) {
 /// As map, without options.
 template <class F>
 auto filter(F f) {
-  return detail::joined_stage<detail::filter_kind, F>{std::move(f), {}};
+  return detail::joined_stage<detail::filter_kind, F>{std::move(f)};
 }
 
 /// A stage that gives each message after f(const message&).
@@ -259,17 +272,26 @@ auto filter(F f) {
 /// As map, without options.
 template <class F>
 auto tap(F f) {
-  return detail::joined_stage<detail::tap_kind, F>{std::move(f), {}};
+  return detail::joined_stage<detail::tap_kind, F>{std::move(f)};
 }
 
-/// A stage that gives the elements of the range f(message), one after the other.
+/// A stage that gives the elements of f(message), one after the other: of a range; or what a function gives, called
+/// until the std::optional that it returns is empty.
 ///
-/// As map, without options.
-/// Lifetime    the message lives until its last element has been given: the range may refer to it. A range
+/// As map; but with several workers it cannot be `ordered`: std::invalid_argument, where it is added.
+/// Lifetime    the message lives until its last element has been given: what f gives may refer to it. A range
 ///             that owns its elements is moved from.
+/// Errors      where the pipeline ends before all elements have been given, those of a range that owns them go to
+///             on_undelivered, else the message does. The same where taking an element throws: the message is the
+///             one in hand, and with on_error its elements are given from the first one again.
 template <class F>
 auto flat_map(F f) {
-  return detail::joined_stage<detail::flat_map_kind, F>{std::move(f), {}};
+  return detail::joined_stage<detail::flat_map_kind, F>{std::move(f)};
+}
+template <class F>
+auto flat_map(F f, const stage_options& how) {
+  return detail::joined_stage<detail::flat_map_kind, F, detail::has_workers>{std::move(f),
+                                                                             detail::has_workers(how)};
 }
 
 /// A stage that gives the elements of each message, which is a range.
@@ -277,7 +299,7 @@ auto flat_map(F f) {
 /// As flat_map.
 inline auto unbatch() {
   const auto itself = []<class T>(T&& message) { return std::remove_cvref_t<T>(std::move(message)); };
-  return detail::joined_stage<detail::unbatch_kind, decltype(itself)>{itself, {}};
+  return detail::joined_stage<detail::unbatch_kind, decltype(itself)>{itself};
 }
 
 /// A queue between the stages before and behind it, which then work at the same time. With an overflow

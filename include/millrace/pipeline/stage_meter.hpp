@@ -99,9 +99,15 @@ struct stage_meter {
   stage_meter() noexcept = default;
   stage_meter(const stage_meter&) noexcept {}
 
-  void record(const stage_info& stage, std::uint64_t began_at, std::uint64_t ended_at) noexcept {
-    service->add(std::chrono::nanoseconds(ended_at - began_at));
+  /// How long that was; for the trace, too.
+  std::chrono::nanoseconds span(const stage_info& stage, std::uint64_t began_at,
+                                std::uint64_t ended_at) noexcept {
     if (log != nullptr) log->add({&stage, began_at, ended_at});
+    return std::chrono::nanoseconds(ended_at - began_at);
+  }
+  /// The same for all the work on a message.
+  void record(const stage_info& stage, std::uint64_t began_at, std::uint64_t ended_at) noexcept {
+    service->add(span(stage, began_at, ended_at));
   }
 
   tally out;
