@@ -7,9 +7,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "permits.hpp"
-#include "stats.hpp"
-
 namespace search {
 
 /// An open file descriptor, closed by its owner's end.
@@ -36,29 +33,16 @@ class descriptor {
 
 /// Opens a file met in a directory: not through a link, and without waiting at a device.
 inline descriptor open_met(int directory, const char* name) noexcept {
-  return descriptor(
-      ::openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  return descriptor(::openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 }
 
 /// From the walk to the matchers: a file to search. It is open only where its path would not do: an
 /// operand, which may be a link, or a path longer than the system takes.
 struct file {
-  file(std::string its_path, descriptor its_fd) noexcept
-      : path(std::move(its_path)), fd(std::move(its_fd)) {}
+  file(std::string its_path, descriptor its_fd) noexcept : path(std::move(its_path)), fd(std::move(its_fd)) {}
 
   std::string path;
   descriptor fd;
-  permit held;  // for a long path
-  time_point sent{};
-};
-
-/// From the matchers to the printer: whole lines. None ask for a fresh progress line.
-struct lines {
-  explicit lines(std::string its_text) noexcept : text(std::move(its_text)) {}
-
-  std::string text;
-  permit held;  // for a long text
-  time_point sent{};
 };
 
 }  // namespace search

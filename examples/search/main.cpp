@@ -1,184 +1,141 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// search: grep -rnF as a pipeline of three stages and two queues.
+// search: grep -rnF as a pipeline of three stages.
 //
-//   walk ---files---> match, once for each thread ---found---> print
+//   walk ---files---> match, in several threads ---lines---> print
 //
-// The walk and the matchers are coroutines on one pool: where their queue is full or empty they
-// wait, and the thread does something else. The printer is the main thread, which may well block in
-// write(). The queues are bounded, and so is memory, however large the tree and slow the terminal.
-// A queue closes when the last end on one side of it is gone; so the stages end one after the other
-// when the walk is done, and when one of them fails.
+// Walk and match are a pipeline on a pool: where their queue is full or empty they wait, and the thread
+// does something else. The printer is the main thread, which may well block in write(). The queues are
+// bounded, and so is memory, however large the tree and slow the terminal. When the walk ends, so does
+// one after the other; and where one fails, all do.
 
 #include <atomic>
 #include <csignal>
 #include <cstddef>
-#include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
 #include <utility>
 
-#include <limits.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <millrace/millrace.hpp>
+#include <millrace/pipeline/report.hpp>
 
 #include "file.hpp"
+#include "memory.hpp"
 #include "options.hpp"
 #include "pattern.hpp"
-#include "permits.hpp"
 #include "report.hpp"
 #include "scan.hpp"
-#include "stats.hpp"
 #include "walk.hpp"
 
 namespace search {
 namespace {
 
-constexpr std::size_t files_limit = 256;
-constexpr std::size_t found_limit = 16;
-constexpr std::size_t long_text = 256 * 1024;  // bytes
-
 std::atomic<bool> interrupted = false;
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
 
-/// What the stages share besides the queues.
-struct session {
-  explicit session(const options& its_options)
-      : asked(its_options),
-        told(asked.progress),
-        what(asked.pattern, asked.ignore_case),
-        how(what, told, asked.paths) {}
-
-  const options& asked;
-  report told;
-  const pattern what;
-  const scanner::settings how;
-  stage_total walked, searched, printed;
-
-  // All relaxed: nothing travels with them, and join() comes before their last reading.
-  std::atomic<std::uint64_t> files_searched = 0;
-  std::atomic<bool> matched = false;
-  std::atomic<bool> output_failed = false;
-
-  // A queue bounds the number of its messages. These bound the few that can be large.
-  permits long_paths{16};  // on their way to the matchers
-  permits long_lines{1};   // being read
-  permits long_texts{1};   // on their way to the printer
+/// From the matchers to the printer: whole lines.
+struct lines {
+  std::string text;
+  std::unique_ptr<scanner> rest;  // of a file that has a long line next
 };
 
-/// Finds the files.
-millrace::task<> walk(session& s, millrace::producer<file> files, millrace::producer<lines> found) {
-  stopwatch watch(s.asked.stats, s.walked);
-  walker tree(s.asked.paths, s.told);
-  while (!interrupted.load(std::memory_order_relaxed) &&
-         !s.output_failed.load(std::memory_order_relaxed)) {
-    watch.begin();
-    auto next = tree.next();
-    if (!next) break;
-    watch.pause();
-    if (next->path.size() >= PATH_MAX) next->held = co_await s.long_paths.take();
-    watch.send(*next, files);
-    const auto pushed = co_await files.push(*std::move(next));
-    if (!pushed) break;  // the matchers failed
-    watch.done();
-    if (s.told.progress_due()) (void)found.try_push(lines(""));
+/// Reads files, one at a time, and gathers their lines that match. A copy has a buffer of its own.
+class matcher {
+  struct giver {
+    std::optional<lines> operator()() const { return from->next(); }
+    matcher* from;
+  };
+
+ public:
+  explicit matcher(const scanner::settings& how) noexcept : how_(how) {}
+  matcher(const matcher& other) noexcept : matcher(other.how_) {}
+  matcher(matcher&&) noexcept = default;
+
+  giver operator()(file& next) {
+    if (!scan_) scan_ = std::make_unique<scanner>(how_);
+    scan_->open(std::move(next));
+    return {this};
+  }
+  giver finish() {
+    is_last_ = true;
+    return {this};
+  }
+
+ private:
+  /// Lines, once they are enough.
+  std::optional<lines> next() {
+    const auto step = scan_ ? scan_->next(gathered_.text) : scanner::step::end;
+    if (step == scanner::step::long_line) gathered_.rest = std::move(scan_);
+    if (step == scanner::step::end && (!is_last_ || gathered_.text.empty())) return std::nullopt;
+    return std::exchange(gathered_, {});
+  }
+
+  const scanner::settings& how_;
+  std::unique_ptr<scanner> scan_;
+  lines gathered_;
+  bool is_last_ = false;
+};
+
+/// Long lines are read here: so one is in memory at a time.
+void print(lines& found, report& to) {
+  to.print(found.text);
+  if (!found.rest) return;
+  found.rest->allow_long_lines();
+  for (auto step = scanner::step::text; step != scanner::step::end; to.print(found.text)) {
+    found.text.clear();
+    step = found.rest->next(found.text);
   }
 }
 
-/// Hands over what was gathered so far.
-millrace::task<> send(session& s, lines& gathered, const millrace::producer<lines>& found,
-                      stopwatch& watch) {
-  watch.pause();
-  if (gathered.text.size() > long_text) gathered.held = co_await s.long_texts.take();
-  watch.send(gathered, found);
-  (void)co_await found.push(std::move(gathered));
-  gathered.text.clear();
-  watch.resume();
-}
-
-/// Reads files and gathers their lines that match.
-millrace::task<> match(session& s, millrace::consumer<file> files,
-                       millrace::producer<lines> found) {
-  stopwatch watch(s.asked.stats, s.searched);
-  scanner scan(s.how);
-  lines gathered("");
-  permit long_lines;
-  while (auto next = co_await files.pop()) {
-    watch.begin(*next);
-    scan.open(*std::move(next));
-    for (;;) {
-      const scanner::step step = scan.next(gathered.text);
-      if (step == scanner::step::end) break;
-      if (step == scanner::step::text) {
-        co_await send(s, gathered, found, watch);
-      } else {
-        watch.pause();
-        long_lines = co_await s.long_lines.take();
-        watch.resume();
-        scan.allow_long_lines();
-      }
-    }
-    if (long_lines) {
-      scan.give_memory_back();
-      long_lines.reset();
-    }
-    watch.pause();
-    watch.done();
-    s.files_searched.fetch_add(1, std::memory_order_relaxed);
-  }
-  if (!gathered.text.empty()) co_await send(s, gathered, found, watch);
-  if (scan.matched()) s.matched.store(true, std::memory_order_relaxed);
-}
-
-/// Prints what was found, and on a terminal how far the search is.
-void print(session& s, millrace::consumer<lines> found) {
-  stopwatch watch(s.asked.stats, s.printed);
-  while (auto next = found.pop().wait()) {
-    if (next->text.empty()) {
-      s.told.show_progress(s.files_searched.load(std::memory_order_relaxed));
-      continue;
-    }
-    if (s.output_failed.load(std::memory_order_relaxed)) continue;
-    watch.begin(*next);
-    s.told.hide_progress();
-    if (const int error = write_all(STDOUT_FILENO, next->text); error != 0) {
-      s.told.about("write error", error);
-      s.output_failed.store(true, std::memory_order_relaxed);
-    }
-    watch.pause();
-    watch.done();
-  }
-  s.told.hide_progress();
+void print_stats(millrace::pipeline_stats stats) {
+  stats.stages.front().name = "walk";
+  stats.stages.back().name = "print";
+  std::fprintf(stderr, "%s%s\npeak memory %.1f MiB\n", table(stats).c_str(), bottleneck(stats).c_str(),
+               static_cast<double>(peak_memory()) / 1024);
 }
 
 int run(const options& asked) {
-  const time_point begin = steady::now();
-  session s(asked);
-  auto files = millrace::make_channel<file>(files_limit);
-  auto found = millrace::make_channel<lines>(found_limit);
-  millrace::thread_pool pool(asked.jobs);
-  millrace::scope stages;
+  using namespace millrace;
+  report told(asked.progress);
+  const pattern what(asked.pattern, asked.ignore_case);
+  std::atomic<bool> matched = false;
+  const scanner::settings how(what, told, matched, asked.paths);
+  walker tree(asked.paths, told);
 
-  for (unsigned i = 1; i < asked.jobs; ++i) stages.spawn(pool, match(s, files.rx, found.tx));
-  stages.spawn(pool, match(s, std::move(files.rx), found.tx));
-  stages.spawn(pool, walk(s, std::move(files.tx), std::move(found.tx)));
-  print(s, std::move(found.rx));
-  stages.join().wait();  // throws what a stage threw
-
-  if (asked.stats) {
-    print_stats({{"walk", s.walked},
-                 {"match", s.searched, &s.walked, files_limit},
-                 {"print", s.printed, &s.searched, found_limit}},
-                steady::now() - begin);
+  thread_pool pool(asked.jobs);
+  auto found = make_channel<lines>(16);
+  const auto walk = [&] { return interrupted.load(std::memory_order_relaxed) ? std::nullopt : tree.next(); };
+  auto searching =
+      start(pool,
+            from(walk) | flat_map(matcher(how), {.workers = asked.jobs, .capacity = 256, .name = "match"}) |
+                into(std::move(found.tx)),
+            run_options{.sample_every = asked.stats ? 1u : 0u});
+  try {
+    for (;;) {
+      auto next = found.rx.pop().until(told.progress_due()).wait();
+      if (next) print(*next, told);
+      if (next.status() == op_status::closed) break;
+      told.show_progress([&] { return searching.stats().stages[1].in; });
+    }
+    told.hide_progress();
+  } catch (const std::system_error& failure) {
+    told.about("write error", failure.code().value());
+    searching.stop();
   }
+  searching.wait();
+
+  if (asked.stats) print_stats(searching.stats());
   if (interrupted.load()) return 130;
-  if (s.told.failed()) return 2;
-  return s.matched.load() ? 0 : 1;
+  if (told.failed()) return 2;
+  return matched.load() ? 0 : 1;
 }
 
 }  // namespace
@@ -189,13 +146,13 @@ int main(int argc, char** argv) {
   if (!asked) return 2;
   if (asked->help) return search::write_all(STDOUT_FILENO, search::usage) == 0 ? 0 : 2;
 
-  struct sigaction on_interrupt {};
+  struct sigaction on_interrupt{};
   on_interrupt.sa_handler = [](int) { search::interrupted.store(true, std::memory_order_relaxed); };
   on_interrupt.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND);  // the second one kills
   ::sigaction(SIGINT, &on_interrupt, nullptr);
 
 #ifdef __GLIBC__
-  ::mallopt(M_MMAP_THRESHOLD, search::long_text);  // what a long line took goes back at once
+  ::mallopt(M_MMAP_THRESHOLD, 256 * 1024);  // what a long line took goes back at once
 #endif
   try {
     return search::run(*asked);

@@ -32,7 +32,7 @@ inline constexpr char usage[] =
     "\n"
     "  -i             ignore the case of ASCII letters\n"
     "  -j N           read and match in N threads, 1 to 64; as many as the machine has\n"
-    "  --stats        tell on standard error how long messages waited, and where\n"
+    "  --stats        tell on standard error what the stages did, and where time went\n"
     "  --no-progress  no progress line on a terminal\n"
     "  -h, --help     print this\n"
     "\n"

@@ -51,8 +51,7 @@ class pattern {
       const char* at = first + rarest_;
       const char* const end = last - (text_.size() - 1 - rarest_);
       for (;; ++at) {
-        at = static_cast<const char*>(
-            std::memchr(at, text_[rarest_], static_cast<std::size_t>(end - at)));
+        at = static_cast<const char*>(std::memchr(at, text_[rarest_], static_cast<std::size_t>(end - at)));
         if (at == nullptr) return last;
         if (std::memcmp(at - rarest_, text_.data(), text_.size()) == 0) return at - rarest_;
       }
@@ -115,12 +114,6 @@ class finder {
       nearest = std::min(nearest, next_[i]);
     }
     return begin_ + (nearest - text_);
-  }
-
-  /// Gives back the memory that a long line took.
-  void give_memory_back() noexcept {
-    folded_.reset();
-    folded_size_ = 0;
   }
 
  private:

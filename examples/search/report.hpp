@@ -4,14 +4,12 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <unistd.h>
-
-#include "stats.hpp"
 
 namespace search {
 
@@ -27,15 +25,17 @@ inline int write_all(int fd, std::string_view text) noexcept {
   return 0;
 }
 
-/// What is told on standard error: errors, at any time and by any thread; and on a terminal, by the
-/// printer alone, how far the search is.
+/// What is told: on standard output what was found; on standard error what went wrong, at any time and
+/// by any thread; and on a terminal how far the search is. The printer alone prints and shows that.
 class report {
- public:
-  explicit report(bool progress) : progress_(progress && ::isatty(STDERR_FILENO) == 1) {}
+  using clock = std::chrono::steady_clock;
 
-  void about(std::string_view path, int error) {
-    about(path, std::system_category().message(error));
+ public:
+  explicit report(bool progress) : progress_(progress && ::isatty(STDERR_FILENO) == 1) {
+    if (progress_) progress_due_ = clock::now() + std::chrono::milliseconds(200);
   }
+
+  void about(std::string_view path, int error) { about(path, std::system_category().message(error)); }
   void about(std::string_view path, std::string_view what) {
     failed_.store(true, std::memory_order_relaxed);
     std::string line(progress_ ? erase_line : "");
@@ -44,22 +44,25 @@ class report {
   }
   bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
 
-  /// Whether it is time for another progress line. Asked by one thread at a time.
-  bool progress_due() noexcept {
-    if (!progress_) return false;
-    const auto now = steady::now();
-    if (now < next_progress_) return false;
-    next_progress_ = now + std::chrono::milliseconds(100);
-    return true;
+  /// Errors: std::system_error.
+  void print(std::string_view text) {
+    hide_progress();
+    if (const int error = write_all(STDOUT_FILENO, text); error != 0)
+      throw std::system_error(error, std::system_category());
   }
-  void show_progress(std::uint64_t files) {
+
+  /// When show_progress() does something next.
+  clock::time_point progress_due() const noexcept { return progress_due_; }
+  template <class Count>
+  void show_progress(Count files_searched) {
+    if (!progress_ || clock::now() < progress_due_) return;
+    progress_due_ = clock::now() + std::chrono::milliseconds(100);
     std::string line(erase_line);
-    line.append("searched ").append(std::to_string(files)).append(" files");
+    line.append("searched ").append(std::to_string(files_searched())).append(" files");
     shown_ = write_all(STDERR_FILENO, line) == 0;
   }
   void hide_progress() noexcept {
-    if (shown_) (void)write_all(STDERR_FILENO, erase_line);
-    shown_ = false;
+    if (std::exchange(shown_, false)) (void)write_all(STDERR_FILENO, erase_line);
   }
 
  private:
@@ -67,10 +70,8 @@ class report {
 
   const bool progress_;
   std::atomic<bool> failed_ = false;
-  // The printer's:
+  clock::time_point progress_due_ = clock::time_point::max();
   bool shown_ = false;
-  // The walk's:
-  time_point next_progress_ = steady::now() + std::chrono::milliseconds(200);
 };
 
 }  // namespace search

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
@@ -47,18 +48,20 @@ inline std::uint64_t count_newlines(const char* first, const char* last) noexcep
 class scanner {
  public:
   struct settings {
-    settings(const pattern& what, report& told, const std::vector<const char*>& operands)
-        : look_for(what), errors(told) {
-      struct ::stat is {};
+    settings(const pattern& what, report& its_told, std::atomic<bool>& has_matched,
+             const std::vector<const char*>& operands)
+        : look_for(what), told(its_told), matched(has_matched) {
+      struct ::stat is{};
       with_path = operands.size() > 1 || (::stat(operands[0], &is) == 0 && S_ISDIR(is.st_mode));
       ::fstat(STDOUT_FILENO, &output);
       if (::isatty(STDOUT_FILENO) == 1) enough = 1;  // somebody is waiting for it
     }
 
     const pattern& look_for;
-    report& errors;
+    report& told;
+    std::atomic<bool>& matched;      // set where a file has a line that matches, and is no binary one
     bool with_path;                  // before each line
-    struct ::stat output {};         // a file that is not searched
+    struct ::stat output{};          // a file that is not searched
     std::size_t enough = 32 * 1024;  // bytes of text, to hand them over
   };
   enum class step {
@@ -67,9 +70,7 @@ class scanner {
     end         // of the file
   };
 
-  explicit scanner(const settings& how) : how_(how), finder_(how.look_for) {
-    use_buffer(usual_capacity);
-  }
+  explicit scanner(const settings& how) : how_(how), finder_(how.look_for) { use_buffer(usual_capacity); }
 
   void open(file next) {
     path_ = std::move(next.path);
@@ -81,9 +82,9 @@ class scanner {
     first_piece_ = true;
     skipping_ = false;
     if (!fd_) {
-      if (errno != ELOOP) how_.errors.about(path_, errno);  // by now it is a link
+      if (errno != ELOOP) how_.told.about(path_, errno);  // by now it is a link
     } else if (S_ISREG(how_.output.st_mode) && is_output()) {
-      how_.errors.about(path_, "input file is also the output");
+      how_.told.about(path_, "input file is also the output");
       fd_ = descriptor();
     }
   }
@@ -96,19 +97,11 @@ class scanner {
       if (!make_room()) return step::long_line;
       read_piece();
     }
-    matched_ = matched_ || matches_ != 0;
+    if (matches_ != 0) how_.matched.store(true, std::memory_order_relaxed);
     return step::end;
   }
 
-  /// Whether any file had a matching line, and was not found to be binary behind it.
-  bool matched() const noexcept { return matched_; }
-
   void allow_long_lines() { use_buffer(long_capacity); }
-  void give_memory_back() {
-    keep_nothing();
-    use_buffer(usual_capacity);
-    finder_.give_memory_back();
-  }
 
  private:
   // The buffer is laid out like grep's, because what is binary depends on where the pieces end:
@@ -198,7 +191,7 @@ class scanner {
     do got = ::read(fd_.get(), end_, room());
     while (got < 0 && errno == EINTR);
     if (got <= 0) {
-      if (got < 0) how_.errors.about(path_, errno);
+      if (got < 0) how_.told.about(path_, errno);
       if (skipping_) skipped();
       if (got == 0 && begin_ != end_) {  // a last line without a newline
         *end_++ = '\n';
@@ -235,19 +228,18 @@ class scanner {
   }
 
   void skipped() {
-    how_.errors.about(path_, "line " + std::to_string(line_) + " is longer than 8 MiB");
+    how_.told.about(path_, "line " + std::to_string(line_) + " is longer than 8 MiB");
     skipping_ = false;
     ++line_;
   }
 
   bool is_output() const noexcept {
-    struct ::stat is {};
-    return ::fstat(fd_.get(), &is) == 0 && is.st_dev == how_.output.st_dev &&
-           is.st_ino == how_.output.st_ino;
+    struct ::stat is{};
+    return ::fstat(fd_.get(), &is) == 0 && is.st_dev == how_.output.st_dev && is.st_ino == how_.output.st_ino;
   }
 
   bool has_hole_behind(off_t piece) const noexcept {
-    struct ::stat is {};
+    struct ::stat is{};
     if (::fstat(fd_.get(), &is) != 0 || !S_ISREG(is.st_mode) || is.st_size <= piece) return false;
     const off_t hole = ::lseek(fd_.get(), piece, SEEK_HOLE);
     if (hole >= 0) ::lseek(fd_.get(), piece, SEEK_SET);
@@ -272,7 +264,6 @@ class scanner {
   std::uint64_t matches_ = 0;  // in this file
   bool first_piece_ = true;
   bool skipping_ = false;  // the rest of a line that is too long
-  bool matched_ = false;
 };
 
 }  // namespace search

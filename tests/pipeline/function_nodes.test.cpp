@@ -192,3 +192,47 @@ TEST_CASE("flat_map loses the message, not its elements, where those are another
   CHECK(left<int>(chain) == std::vector<int>{6});
   CHECK_FALSE(next(chain));
 }
+
+namespace {
+
+/// Sums up to ten, and gives what is left at the end.
+struct sums {
+  int sum = 0;
+  bool throws = false;
+  std::vector<int> operator()(int n) {
+    sum += n;
+    if (sum < 10) return {};
+    return {std::exchange(sum, 0)};
+  }
+  std::vector<int> finish() {
+    if (throws) throw std::runtime_error("no");
+    return {sum, -1};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("flat_map asks at the end for what was kept back") {
+  auto chain = flat_map(flat_map(start(), sums{}), sums{});
+  for (int n = 1; n < 7; ++n) {  // 1 + 2 + 3 + 4, and 5 + 6
+    chain.put(int(n));
+    CHECK(all(chain) == (n == 4 ? std::vector<int>{10} : n == 6 ? std::vector<int>{11} : std::vector<int>{}));
+  }
+  chain.put(3);
+  CHECK(all(chain).empty());
+  chain.finish();
+  CHECK(all(chain) == std::vector<int>{2, -1});  // 3 and -1 of the first
+  CHECK(all(chain).empty());
+}
+
+TEST_CASE("what was kept back is given away where it is left, and is no message where it throws") {
+  auto chain = flat_map(start(), sums{.sum = 7});
+  chain.finish();
+  CHECK(next(chain) == std::optional<int>(7));
+  CHECK(left<int>(chain) == std::vector<int>{-1});
+
+  auto thrower = flat_map(start(), sums{.throws = true});
+  thrower.finish();
+  CHECK_THROWS_AS(next(thrower), std::runtime_error);
+  CHECK(left<int>(thrower).empty());
+}

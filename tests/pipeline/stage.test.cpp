@@ -269,3 +269,40 @@ TEST_CASE("flat_map with several workers refuses to be ordered") {
   CHECK_THROWS_WITH(from(numbers(3)) | flat_map(one, {.workers = 0, .name = "split"}),
                     "millrace: split with 0 workers would never do anything: ask for 1 or more");
 }
+
+TEST_CASE("each worker of a flat_map gives what it has kept back") {
+  struct counter {
+    int seen = 0;
+    auto give(int n) {
+      return [n]() mutable -> std::optional<int> {
+        return n == 0 ? std::nullopt : std::optional(std::exchange(n, 0));
+      };
+    }
+    auto operator()(int) {
+      ++seen;
+      return give(0);
+    }
+    auto finish() { return give(seen); }
+  };
+  for (const std::size_t workers : {1u, 3u}) {
+    const std::vector<int> given = through(100, flat_map(counter(), {.workers = workers}));
+    int sum = 0;
+    for (const int n : given) sum += n;
+    CHECK(sum == 100);
+    CHECK(given.size() <= workers);
+  }
+}
+
+TEST_CASE("what is kept back comes after a message that is tried again, itself kept back") {
+  struct last {
+    std::vector<int> operator()(int n) { return {n}; }
+    std::vector<int> finish() { return {-1}; }
+  };
+  const auto fails_once = [failed = false](const std::vector<int>& some) mutable {
+    if (some.size() == 1 && !std::exchange(failed, true)) throw std::runtime_error("no");
+    return some.front();
+  };
+  const auto soon = retry{.attempts = 2, .first = std::chrono::milliseconds(1)};
+  CHECK(through(3, batch(2) | map(fails_once).on_error(soon) | flat_map(last())) ==
+        std::vector<int>{0, 2, -1});
+}

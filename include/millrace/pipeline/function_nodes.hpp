@@ -191,9 +191,14 @@ class elements<From> {
   From of_;
 };
 
-/// The elements of what f(message) gives.
+/// A function that keeps something back until the end, when it is asked for that.
+template <class F>
+concept keeps_back = requires(F& f) { f.finish(); };
+
+/// The elements of what f(message) gives, and in the end f.finish().
 template <class Prev, class F, class Errors = fails>
 class flat_map_node : public chain_node<Prev, Errors> {
+  using base = chain_node<Prev, Errors>;
   using input = typename Prev::output;
   using source = call_result<F, input>;
 
@@ -202,14 +207,14 @@ class flat_map_node : public chain_node<Prev, Errors> {
   static_assert(message_requirements<output>::met);
 
   flat_map_node(Prev prev, F f, const stage_info& stage, Errors errors = {})
-      : chain_node<Prev, Errors>(std::move(prev), stage, std::move(errors)), f_(std::move(f)) {}
+      : base(std::move(prev), stage, std::move(errors)), f_(std::move(f)) {}
 
   bool next(std::optional<output>& to) {
     for (;;) {
-      if (!elements_ && !this->take(message_)) return false;
+      if (!elements_ && !this->take(message_) && !is_at_end()) return false;
       try {
         const std::uint64_t began = this->begin();
-        if (!elements_) elements_.emplace(call(f_, *message_));
+        if (!elements_) start();
         const bool has_given = elements_->next(to);
         this->worked(began);
         if (has_given) {
@@ -218,14 +223,20 @@ class flat_map_node : public chain_node<Prev, Errors> {
         }
       } catch (...) {
         elements_.reset();
+        if (!message_) throw;
         this->caught(*message_);
         message_.reset();
         return false;
       }
       elements_.reset();
+      if (!message_) return false;
       message_.reset();
       this->done(this->is_sampled());
     }
+  }
+  void finish() noexcept {
+    base::finish();
+    has_to_finish_ = keeps_back<F>;
   }
   template <class Lose>
   void abandon(Lose&& lose) noexcept {
@@ -234,15 +245,27 @@ class flat_map_node : public chain_node<Prev, Errors> {
         lose(*std::move(element), this->stage());
       }
     } else {
-      if (elements_) lose(*std::move(message_), this->stage());
+      if (elements_ && message_) lose(*std::move(message_), this->stage());
     }
     elements_.reset();
-    chain_node<Prev, Errors>::abandon(lose);
+    base::abandon(lose);
   }
 
  private:
+  /// No message is there, nor will be.
+  bool is_at_end() noexcept { return has_to_finish_ && !this->pause(); }
+  void start() {
+    if (message_) {
+      elements_.emplace(call(f_, *message_));
+    } else if constexpr (keeps_back<F>) {
+      has_to_finish_ = false;
+      elements_.emplace(f_.finish());
+    }
+  }
+
   F f_;
-  uncopied<std::optional<input>> message_;  // the elements may refer to it
+  bool has_to_finish_ = false;
+  uncopied<std::optional<input>> message_;  // the elements may refer to it; none: they are what finish() gave
   uncopied<std::optional<elements<source>>> elements_;
 };
 

@@ -171,6 +171,10 @@ struct flat_map_kind {
         "millrace: flat_map(f): f cannot be called with what the stage before it gives, or gives neither a "
         "range "
         "nor a function that gives a std::optional (unbatch(): the stage before it gives no ranges)");
+    if constexpr (keeps_back<F>) {
+      static_assert(std::same_as<decltype(std::declval<F&>().finish()), call_result<F, T>>,
+                    "millrace: flat_map(f): f.finish() gives something of another type than f(message)");
+    }
   }
   template <class Prev, class F, class Errors>
   using node = flat_map_node<Prev, F, Errors>;
@@ -276,7 +280,8 @@ auto tap(F f) {
 }
 
 /// A stage that gives the elements of f(message), one after the other: of a range; or what a function gives, called
-/// until the std::optional that it returns is empty.
+/// until the std::optional that it returns is empty. Where f has a member finish(), each worker calls that of its copy
+/// at the end of the messages, for what f has kept back: something of the same type.
 ///
 /// As map; but with several workers it cannot be `ordered`: std::invalid_argument, where it is added.
 /// Lifetime    the message lives until its last element has been given: what f gives may refer to it. A range
