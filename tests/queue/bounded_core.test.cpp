@@ -54,7 +54,7 @@ struct pusher : counting_waiter {
 op_status try_push(core& queue, int n) {
   auto m = std::make_unique<int>(n);
   op_status status = op_status::ok;
-  queue.push(core::source_of(m), status, [](auto&&) {});
+  queue.push(millrace::detail::source_of(m), status, [](auto&&) {});
   return status;
 }
 
@@ -109,7 +109,7 @@ TEST_CASE("withdrawing the last waiter clears the way for the fast path") {
   CHECK(queue.withdraw_pop(p));
   CHECK_FALSE(queue.withdraw_pop(p));
   auto m = std::make_unique<int>(1);
-  CHECK(queue.push_fast(core::source_of(m)));
+  CHECK(queue.push_fast(millrace::detail::source_of(m)));
   pusher blocked(2);
   CHECK(blocked.park(queue));
   CHECK(queue.withdraw_push(blocked));

@@ -19,7 +19,7 @@ using slot = millrace::detail::push_slot<int>;
 
 op_status push(core& c, int message) {
   op_status status = op_status::ok;
-  c.push(core::source_of(message), status, [](int&&) noexcept {});
+  c.push(millrace::detail::source_of(message), status, [](int&&) noexcept {});
   return status;
 }
 int read(core::cursor& at) {
@@ -76,7 +76,7 @@ TEST_CASE("a newcomer lets in those who wait for room that nobody has given them
   CHECK(read(*at) == 1);
   CHECK(read(*at) == 2);
   int mine = 4;
-  CHECK_FALSE(c->push_fast(core::source_of(mine)));
+  CHECK_FALSE(c->push_fast(millrace::detail::source_of(mine)));
   CHECK(push(*c, mine) == op_status::ok);
   CHECK(woken == std::vector<int>{3});
   CHECK_FALSE(c->is_room_wanted());

@@ -59,7 +59,7 @@ TEST_CASE("a step that has made room serves before it completes, however it is a
   core* const c = core::make(1, millrace::broadcast_policy::gate);
   core::cursor* const at = c->subscribe();
   int n = 1;
-  CHECK(c->push_fast(core::source_of(n)));
+  CHECK(c->push_fast(millrace::detail::source_of(n)));
   millrace::detail::waiter<millrace::default_traits> w;
   w.contest = nullptr;
   CHECK(c->park_push(w));
@@ -82,7 +82,7 @@ TEST_CASE("a step whose copies may throw and have not is asked again until there
   millrace::detail::broadcast_pop_step<text_core> s(*at);
   CHECK_FALSE(s.attempt());
   std::string text = "text";
-  CHECK(c->push_fast(text_core::source_of(text)));
+  CHECK(c->push_fast(millrace::detail::source_of(text)));
   CHECK(s.attempt());
   CHECK(s.take_result().value() == "text");
   at->core.unsubscribe(*at);

@@ -69,7 +69,9 @@ TEST_CASE("a push that waits ends with its message when the last consumer goes")
   std::optional<millrace::push_result<int>> result;
   tx.push(2).start([&](millrace::push_result<int> r) noexcept { result.emplace(std::move(r)); });
   CHECK_FALSE(result.has_value());
-  { auto last = std::move(rx); }
+  {
+    auto last = std::move(rx);
+  }
   REQUIRE(result.has_value());
   CHECK(result->status() == op_status::closed);
   CHECK(result->value() == 2);

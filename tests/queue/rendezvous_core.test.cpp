@@ -48,7 +48,7 @@ TEST_CASE("a waiter that somebody else has won is passed over, and stays until i
   REQUIRE(lost.take());
   auto m = std::make_unique<int>(1);
   op_status status = op_status::ok;
-  CHECK_FALSE(meeting.push(core::source_of(m), status, [](auto&&) {}));
+  CHECK_FALSE(meeting.push(millrace::detail::source_of(m), status, [](auto&&) {}));
   CHECK(status == op_status::full);
   CHECK(*m == 1);
   CHECK(pop.is_listed());

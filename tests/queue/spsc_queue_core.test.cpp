@@ -32,7 +32,7 @@ message made(int n) {
 op_status push(core& q, int n) {
   auto m = made(n);
   op_status status = op_status::cancelled;
-  q.push(core::source_of(m), status, [](auto&&) {});
+  q.push(millrace::detail::source_of(m), status, [](auto&&) {});
   CHECK((m == nullptr) == (status == op_status::ok));
   return status;
 }
@@ -50,12 +50,12 @@ TEST_CASE("an spsc queue with nobody in it lets its sides in, and so again after
   w.contest = nullptr;
   auto m = made(1);
   REQUIRE(q.park_pop(w));
-  CHECK_FALSE(q.push_fast(core::source_of(m)));  // a popper waits
+  CHECK_FALSE(q.push_fast(millrace::detail::source_of(m)));  // a popper waits
   CHECK(q.withdraw_pop(w));
   CHECK_FALSE(q.withdraw_pop(w));
   for (int turn = 0; turn < 6; ++turn) {
     m = made(turn);
-    REQUIRE(q.push_fast(core::source_of(m)));
+    REQUIRE(q.push_fast(millrace::detail::source_of(m)));
     CHECK_FALSE(q.park_pop(w));
     millrace::pop_result<message> out;
     REQUIRE(q.pop_fast(out));
@@ -110,7 +110,7 @@ TEST_CASE("a drained() of an spsc queue does not keep its sides out") {
   CHECK_FALSE(q.is_drained());
   REQUIRE(q.park_drained(w));
   auto m = made(1);
-  CHECK(q.push_fast(core::source_of(m)));
+  CHECK(q.push_fast(millrace::detail::source_of(m)));
   CHECK(pop(q) == 1);
   CHECK(q.withdraw_drained(w));
   q.close(nullptr);

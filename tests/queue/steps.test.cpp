@@ -55,7 +55,7 @@ TEST_CASE("a pop step that finds nothing parks, and can be taken back once") {
   CHECK(step.withdraw(waiter));
   CHECK_FALSE(step.withdraw(waiter));
   auto message = std::make_unique<int>(1);
-  CHECK(queue.push_fast(core::source_of(message)));  // nobody waits any more
+  CHECK(queue.push_fast(millrace::detail::source_of(message)));  // nobody waits any more
   CHECK(step.attempt_fast());
   CHECK(**step.take_result() == 1);
 }

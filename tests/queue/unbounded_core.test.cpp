@@ -25,10 +25,10 @@ TEST_CASE("withdrawing the last waiter clears the way for pushes") {
   w.contest = nullptr;
   REQUIRE(queue.park_pop(w));
   auto m = std::make_unique<int>(1);
-  CHECK_FALSE(queue.push_fast(core::source_of(m)));
+  CHECK_FALSE(queue.push_fast(millrace::detail::source_of(m)));
   CHECK(queue.withdraw_pop(w));
   CHECK_FALSE(queue.withdraw_pop(w));
-  CHECK(queue.push_fast(core::source_of(m)));
+  CHECK(queue.push_fast(millrace::detail::source_of(m)));
   CHECK_FALSE(queue.park_pop(w));
 }
 
@@ -42,7 +42,7 @@ TEST_CASE("a pop that somebody else has won is passed over") {
   REQUIRE(lost.take());
   auto m = std::make_unique<int>(1);
   op_status status = op_status::full;
-  CHECK(queue.push(core::source_of(m), status, [](auto&&) {}));
+  CHECK(queue.push(millrace::detail::source_of(m), status, [](auto&&) {}));
   CHECK(status == op_status::ok);
   CHECK(queue.size_approx() == 1);
   CHECK(queue.withdraw_pop(w));

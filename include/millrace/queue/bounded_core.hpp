@@ -9,6 +9,7 @@
 #include <millrace/detail/backoff.hpp>
 #include <millrace/detail/macros.hpp>
 #include <millrace/queue/bounded_state.hpp>
+#include <millrace/queue/message_source.hpp>
 #include <millrace/queue/pop_result.hpp>
 #include <millrace/queue/queue_options.hpp>
 #include <millrace/queue/steps.hpp>
@@ -92,11 +93,6 @@ class bounded_core : public bounded_state<T, Traits> {
       if (!pop(left) || !left) break;
       this->lose(*std::move(left));
     }
-  }
-
-  /// A source calls its argument, once, with what a message is to be built from.
-  static auto source_of(T& message) noexcept {
-    return [&message](auto&& sink) noexcept { return sink(std::move(message)); };
   }
 
   template <class Source>
@@ -301,8 +297,7 @@ class bounded_core : public bounded_state<T, Traits> {
 
   template <class Source>
   MILLRACE_ALWAYS_INLINE claim put(const Source& source) noexcept {
-    return source(
-        [this](auto&&... args) noexcept { return ring_.try_put(std::forward<decltype(args)>(args)...); });
+    return source(put_into{ring_});
   }
 
   /// Takes the message at the locked head, and puts the first waiting push's message in its place.

@@ -12,6 +12,7 @@
 #include <millrace/queue/broadcast_core.hpp>
 #include <millrace/queue/broadcast_options.hpp>
 #include <millrace/queue/broadcast_subscriber.hpp>
+#include <millrace/queue/message_source.hpp>
 #include <millrace/queue/push_result.hpp>
 #include <millrace/queue/steps.hpp>
 #include <millrace/wait/op_status.hpp>
@@ -110,7 +111,7 @@ class broadcast {
 
   /// ok, full (gate) or closed; the argument is untouched unless ok. `full` may also mean that the pop which
   /// is to make room is still in flight.
-  op_status try_push(T&& message) noexcept { return try_push_from(core::source_of(message)); }
+  op_status try_push(T&& message) noexcept { return try_push_from(detail::source_of(message)); }
   op_status try_push(const T& message) noexcept(std::is_nothrow_copy_constructible_v<T>) {
     return try_emplace(message);
   }

@@ -20,6 +20,7 @@
 #include <millrace/queue/broadcast_cursor.hpp>
 #include <millrace/queue/broadcast_options.hpp>
 #include <millrace/queue/closable_lock.hpp>
+#include <millrace/queue/message_source.hpp>
 #include <millrace/queue/pop_result.hpp>
 #include <millrace/queue/steps.hpp>
 #include <millrace/wait/op_status.hpp>
@@ -111,10 +112,6 @@ class broadcast_core {
   }
 
   /// See bounded_core.
-  static auto source_of(T& message) noexcept {
-    return [&message](auto&& sink) noexcept { return sink(std::move(message)); };
-  }
-
   /// For the steps of a push: nothing is displaced.
   static void lose(T&&) noexcept {}
 

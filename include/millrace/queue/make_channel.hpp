@@ -27,8 +27,7 @@ struct ends {
 template <class T, class Queue = bounded_queue<T>, class... QueueArguments>
   requires std::constructible_from<Queue, QueueArguments...>
 ends<T, Queue> make_channel(QueueArguments&&... queue_arguments) {
-  auto channel = std::make_shared<detail::channel<Queue>>(
-      std::forward<QueueArguments>(queue_arguments)...);
+  auto channel = std::make_shared<detail::channel<Queue>>(std::forward<QueueArguments>(queue_arguments)...);
   return {producer<T, Queue>(channel), consumer<T, Queue>(channel)};
 }
 

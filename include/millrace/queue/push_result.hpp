@@ -15,8 +15,7 @@ class [[nodiscard("millrace: a push can fail, and the message is then in its res
   using value_type = T;
 
   explicit push_result(op_status status) noexcept : status_(status) {}
-  push_result(op_status status, T&& message) noexcept
-      : message_(std::move(message)), status_(status) {}
+  push_result(op_status status, T&& message) noexcept : message_(std::move(message)), status_(status) {}
 
   explicit operator bool() const noexcept { return status_ == op_status::ok; }
   op_status status() const noexcept { return status_; }

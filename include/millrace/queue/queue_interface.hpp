@@ -9,6 +9,7 @@
 
 #include <millrace/detail/backoff.hpp>
 #include <millrace/queue/batch_steps.hpp>
+#include <millrace/queue/message_source.hpp>
 #include <millrace/queue/pop_result.hpp>
 #include <millrace/queue/push_result.hpp>
 #include <millrace/queue/queue_stats.hpp>
@@ -74,7 +75,7 @@ class queue_interface {
 
   /// ok, full or closed; the argument is untouched unless ok. `full` may also mean that the pop
   /// which is to make room is still in flight.
-  op_status try_push(T&& message) noexcept { return try_push_from(core::source_of(message)); }
+  op_status try_push(T&& message) noexcept { return try_push_from(detail::source_of(message)); }
   op_status try_push(const T& message) noexcept(std::is_nothrow_copy_constructible_v<T>)
     requires std::copy_constructible<T>
   {

@@ -9,6 +9,7 @@
 #include <millrace/detail/backoff.hpp>
 #include <millrace/detail/macros.hpp>
 #include <millrace/queue/closable_lock.hpp>
+#include <millrace/queue/message_source.hpp>
 #include <millrace/queue/pop_result.hpp>
 #include <millrace/queue/queue_options.hpp>
 #include <millrace/queue/queue_stats.hpp>
@@ -54,10 +55,6 @@ class rendezvous_core : public core_options<T> {
   }
 
   /// See bounded_core.
-  static auto source_of(T& message) noexcept {
-    return [&message](auto&& sink) noexcept { return sink(std::move(message)); };
-  }
-
   template <class Source>
   bool push_fast(const Source&) noexcept {
     return false;

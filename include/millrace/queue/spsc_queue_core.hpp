@@ -14,6 +14,7 @@
 #include <millrace/detail/macros.hpp>
 #include <millrace/lockfree/claim.hpp>
 #include <millrace/lockfree/spsc_core.hpp>
+#include <millrace/queue/message_source.hpp>
 #include <millrace/queue/pop_result.hpp>
 #include <millrace/queue/queue_options.hpp>
 #include <millrace/queue/queue_stats.hpp>
@@ -103,10 +104,6 @@ class spsc_queue_core : public core_options<T> {
   }
 
   /// See bounded_core.
-  static auto source_of(T& message) noexcept {
-    return [&message](auto&& sink) noexcept { return sink(std::move(message)); };
-  }
-
   /// False: look closer. Wakes nobody.
   template <class Source>
   MILLRACE_ALWAYS_INLINE bool push_fast(const Source& source) noexcept {
@@ -302,8 +299,7 @@ class spsc_queue_core : public core_options<T> {
 
   template <class Source>
   MILLRACE_ALWAYS_INLINE claim put(const Source& source) noexcept {
-    return source(
-        [this](auto&&... args) noexcept { return ring_.try_put(std::forward<decltype(args)>(args)...); });
+    return source(put_into{ring_});
   }
   template <class Sink>
     requires std::is_nothrow_invocable_v<Sink&, T&&>

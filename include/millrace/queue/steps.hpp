@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <millrace/detail/macros.hpp>
+#include <millrace/queue/message_source.hpp>
 #include <millrace/queue/pop_result.hpp>
 #include <millrace/queue/push_result.hpp>
 #include <millrace/wait/op_status.hpp>
@@ -91,12 +92,12 @@ class push_step_base {
   static constexpr bool is_unlisted_by_stop = unlists_at_stop<Core>;
 
   MILLRACE_ALWAYS_INLINE bool attempt_fast() noexcept {
-    if (!core_->push_fast(Core::source_of(self().message()))) return false;
+    if (!core_->push_fast(source_of(self().message()))) return false;
     slot_.status = op_status::ok;
     return true;
   }
   bool attempt() noexcept {
-    return core_->push(Core::source_of(self().message()), slot_.status,
+    return core_->push(source_of(self().message()), slot_.status,
                        [this](auto&& displaced) noexcept { self().displaced(std::move(displaced)); });
   }
   bool sees_partner() const noexcept

@@ -11,6 +11,7 @@
 #include <millrace/detail/cache_line.hpp>
 #include <millrace/detail/macros.hpp>
 #include <millrace/lockfree/segment_core.hpp>
+#include <millrace/queue/message_source.hpp>
 #include <millrace/queue/pop_result.hpp>
 #include <millrace/queue/queue_options.hpp>
 #include <millrace/queue/queue_stats.hpp>
@@ -77,10 +78,6 @@ class unbounded_core : public core_options<T> {
   std::exception_ptr close_reason() const noexcept { return is_closed() ? reason_ : std::exception_ptr{}; }
 
   /// See bounded_core.
-  static auto source_of(T& message) noexcept {
-    return [&message](auto&& sink) noexcept { return sink(std::move(message)); };
-  }
-
   template <class Source>
   MILLRACE_ALWAYS_INLINE bool push_fast(const Source& source) noexcept {
     return put(source) == claim::done;

@@ -225,12 +225,11 @@ class operation_awaiter {
  public:
   explicit operation_awaiter(operation<Step, Modifiers>& op) noexcept : op_(op) {}
   operation_awaiter(operation_awaiter&&) = delete;
-  ~operation_awaiter() {
-    if (op_.is_parked_) sleeper_.abandon();
-    if (op_.has_sleeper_) sleeper_.~sleeper();
+  MILLRACE_ALWAYS_INLINE ~operation_awaiter() {
+    if (op_.has_sleeper_) end_sleeper();
   }
 
-  bool await_ready() noexcept {
+  MILLRACE_ALWAYS_INLINE bool await_ready() noexcept {
     if (is_stopped()) {
       op_.step_.refuse(op_status::cancelled);
       return true;
@@ -261,6 +260,11 @@ class operation_awaiter {
   }
 
  private:
+  MILLRACE_NOINLINE void end_sleeper() noexcept {
+    if (op_.is_parked_) sleeper_.abandon();
+    sleeper_.~sleeper();
+  }
+
   bool is_stopped() const noexcept {
     if (op_.modifiers_.has_token || ignores_ambient_stop<Step>) return op_.modifiers_.token.stop_requested();
     return op_.is_stopped_;
