@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <millrace/detail/macros.hpp>
 #include <millrace/wait/stop_token.hpp>
 
 namespace millrace::detail {
@@ -60,10 +61,13 @@ class stop_slot : stop_node<Traits> {
   void leave() noexcept {
     sleeping_.store(nullptr, std::memory_order_relaxed);  // relaxed: F1
     Traits::fence::light();
-    if (token_.stop_requested()) token_.remove(*this);
+    if (token_.stop_requested()) [[unlikely]]
+      wait_for_stop();
   }
 
  private:
+  MILLRACE_NOINLINE void wait_for_stop() noexcept { token_.remove(*this); }
+
   basic_stop_token<Traits> token_;
   typename Traits::template atomic<stop_node<Traits>*> sleeping_{nullptr};
 };
