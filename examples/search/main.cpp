@@ -6,8 +6,8 @@
 //
 // Walk and match are a pipeline on a pool: where their queue is full or empty they wait, and the thread
 // does something else. The printer is the main thread, which may well block in write(). The queues are
-// bounded, and so is memory, however large the tree and slow the terminal. When the walk ends, so does
-// one after the other; and where one fails, all do.
+// bounded, and so is memory, however large the tree and slow the terminal. When the walk ends, the others
+// do, one after the other; where one fails, all do.
 
 #include <atomic>
 #include <csignal>
