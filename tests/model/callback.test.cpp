@@ -141,6 +141,17 @@ struct publish_again_and_wait : with_registry<Traits, publish_again_and_wait<Tra
   }
 };
 
+/// Who waits has published here, too.
+template <class Traits>
+struct publish_both_and_wait : with_registry<Traits, publish_both_and_wait<Traits>, 2> {
+  void thread(unsigned index) {
+    this->all->publish(1);
+    if (index == 0) return;
+    RL_ASSERT(this->s.disconnect_and_wait());
+    this->over(this->a);
+  }
+};
+
 /// Who has published elsewhere is not yet known to be a reader of this registry.
 template <class Traits, int Publishers>
 struct publish_elsewhere_and_wait
@@ -504,6 +515,7 @@ int main() {
   all<asymmetric_traits>();
   std::printf("threads that share a bit\n");
   check<publish_and_wait<crowded_traits, 2>>("publish | publish | disconnect_and_wait", {2, 5000});
+  check<publish_both_and_wait<crowded_traits>>("publish | publish, disconnect_and_wait", {3, 2000});
   check<publish_elsewhere_and_wait<crowded_traits, 2>>(
       "publish elsewhere and here | publish | disconnect_and_wait", {1, 20000});
   check<publish_and_subscribe_first<crowded_traits>>("publish elsewhere and here | publish | subscribe",
