@@ -231,6 +231,18 @@ TEST_CASE("what was kept back is given away where it is left, and is no message 
   CHECK(next(chain) == std::optional<int>(7));
   CHECK(left<int>(chain) == std::vector<int>{-1});
 
+  struct counts_down {
+    auto operator()(int n) {
+      return [n]() mutable -> std::optional<int> { return n == 0 ? std::nullopt : std::optional(n--); };
+    }
+    auto finish() { return (*this)(2); }
+  };
+  auto function = flat_map(start(), counts_down{});
+  function.finish();
+  CHECK(next(function) == std::optional<int>(2));
+  CHECK(left<int>(function).empty());  // nobody's message
+  CHECK_FALSE(next(function));
+
   auto thrower = flat_map(start(), sums{.throws = true});
   thrower.finish();
   CHECK_THROWS_AS(next(thrower), std::runtime_error);
