@@ -32,6 +32,8 @@ template <class Ring>
 struct put_into {
   Ring& ring;
 
+  explicit put_into(Ring& to) noexcept : ring(to) {}  // clang 14 deduces nothing for an aggregate
+
   template <class... Args>
   MILLRACE_ALWAYS_INLINE claim operator()(Args&&... args) const noexcept {
     return ring.try_put(std::forward<Args>(args)...);
