@@ -169,8 +169,7 @@ struct flat_map_kind {
     static_assert(
         takes_message<F, T> && gives_elements<call_result<F, T>>,
         "millrace: flat_map(f): f cannot be called with what the stage before it gives, or gives neither a "
-        "range "
-        "nor a function that gives a std::optional (unbatch(): the stage before it gives no ranges)");
+        "range nor a function that gives a std::optional (unbatch(): the stage before it gives no ranges)");
     if constexpr (keeps_back<F>) {
       static_assert(std::same_as<decltype(std::declval<F&>().finish()), call_result<F, T>>,
                     "millrace: flat_map(f): f.finish() gives something of another type than f(message)");

@@ -111,7 +111,6 @@ class broadcast_core {
     return has_room();
   }
 
-  /// See bounded_core.
   /// For the steps of a push: nothing is displaced.
   static void lose(T&&) noexcept {}
 

@@ -8,8 +8,8 @@
 
 namespace millrace::detail {
 
-// A source is what a message is to be built from: it calls its argument, once, with that. Not lambdas, which no
-// compiler inlines because another one that it does inline calls them.
+// A source is what a message is to be built from: it calls its argument, once, with that. These are no lambdas,
+// for a compiler may leave those out of line in a function that is always inlined.
 
 /// The message itself, which is moved from.
 template <class T>

@@ -54,7 +54,6 @@ class rendezvous_core : public core_options<T> {
     return !poppers_.empty();
   }
 
-  /// See bounded_core.
   template <class Source>
   bool push_fast(const Source&) noexcept {
     return false;

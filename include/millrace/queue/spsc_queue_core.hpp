@@ -103,7 +103,6 @@ class spsc_queue_core : public core_options<T> {
             is_closed()};
   }
 
-  /// See bounded_core.
   /// False: look closer. Wakes nobody.
   template <class Source>
   MILLRACE_ALWAYS_INLINE bool push_fast(const Source& source) noexcept {

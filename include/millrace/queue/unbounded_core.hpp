@@ -77,7 +77,6 @@ class unbounded_core : public core_options<T> {
 
   std::exception_ptr close_reason() const noexcept { return is_closed() ? reason_ : std::exception_ptr{}; }
 
-  /// See bounded_core.
   template <class Source>
   MILLRACE_ALWAYS_INLINE bool push_fast(const Source& source) noexcept {
     return put(source) == claim::done;
