@@ -15,6 +15,7 @@
 #include <millrace/pipeline/stage.hpp>
 #include <millrace/pipeline/timed_stages.hpp>
 #include <millrace/queue/bounded_queue.hpp>
+#include <millrace/queue/unbounded_queue.hpp>
 #include <millrace/task/sync_wait.hpp>
 #include <millrace/task/task.hpp>
 #include <millrace/task/thread_pool.hpp>
@@ -64,6 +65,28 @@ TEST_CASE("a pipeline runs on its executor, and is finished when its source is")
   CHECK(run.finished().wait() == op_status::ok);
   CHECK(run.finished().wait() == op_status::ok);
   CHECK(out.is_closed());
+}
+
+TEST_CASE("a pipeline that never has to wait lets others go first from time to time") {
+  static constexpr std::size_t all = 10'000;
+  const auto looks = [](auto source) {
+    manual_executor home;
+    unbounded_queue<int> out;
+    auto run = start(home, std::move(source) | map([](int n) { return n + 1; }) | into(out));
+    REQUIRE(home.run_one());
+    const std::size_t done = out.size_approx();
+    CHECK(done > 0);
+    CHECK(done <= 256);
+    run_all(home);
+    run.wait();
+    CHECK(out.size_approx() == all);
+  };
+  unbounded_queue<int> in;
+  for (std::size_t i = 0; i < all; ++i) REQUIRE(in.try_push(1) == op_status::ok);
+  in.close();
+  looks(from(in));
+  looks(from(std::vector<int>(all)));
+  looks(from(std::vector<std::vector<int>>(1, std::vector<int>(all))) | unbatch());
 }
 
 TEST_CASE("finished() gives in to a deadline") {

@@ -26,6 +26,7 @@ namespace millrace::detail {
 //   void put(T&&)                    while next() has nothing to give
 //   bool next(std::optional<output>& to)    true: it has filled `to`, which was empty; where a stage throws, it
 //                                    keeps the message that it had in hand
+//   bool gives_many                  false: after each put(), next() is true once at most, and never at the end
 //   std::optional<task<>>& pause()   filled by a stage that has something to wait for before it goes on with
 //                                    the message that it has: then next() gives nothing, and whoever called
 //                                    it takes the task, awaits it, and calls next() again
@@ -69,12 +70,13 @@ template <class T>
 class chain_start {
  public:
   using output = T;
+  static constexpr bool gives_many = false;
   static constexpr bool may_pause = false;
   static constexpr bool is_timed = false;
 
   explicit chain_start(const stage_info& stage) noexcept : stage_(&stage) {}
 
-  void put(T&& message) noexcept {
+  MILLRACE_ALWAYS_INLINE void put(T&& message) noexcept {
     message_.emplace(std::move(message));
     count_.add();
     if (sample_every_ == 0) return;
@@ -136,10 +138,13 @@ class chain_node {
 
  public:
   using input = typename Prev::output;
+  static constexpr bool gives_many = Prev::gives_many;
   static constexpr bool may_pause = Prev::may_pause || Pauses;
   static constexpr bool is_timed = Prev::is_timed;
 
-  void put(auto&& message) noexcept { prev_.put(std::forward<decltype(message)>(message)); }
+  MILLRACE_ALWAYS_INLINE void put(auto&& message) noexcept {
+    prev_.put(std::forward<decltype(message)>(message));
+  }
   bool is_sampled() const noexcept { return prev_.is_sampled(); }
   const tally& enroll(meter_roll& roll) {
     const tally& in = prev_.enroll(roll);

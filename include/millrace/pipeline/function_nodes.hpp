@@ -204,6 +204,7 @@ class flat_map_node : public chain_node<Prev, Errors> {
 
  public:
   using output = typename elements<source>::value_type;
+  static constexpr bool gives_many = true;
   static_assert(message_requirements<output>::met);
 
   flat_map_node(Prev prev, F f, const stage_info& stage, Errors errors = {})

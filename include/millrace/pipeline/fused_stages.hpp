@@ -18,10 +18,12 @@
 #include <millrace/pipeline/stage_meter.hpp>
 #include <millrace/queue/push_result.hpp>
 #include <millrace/task/awaitable.hpp>
+#include <millrace/task/awaiting_promise.hpp>
 #include <millrace/task/detached.hpp>
 #include <millrace/task/task.hpp>
 #include <millrace/wait/clock.hpp>
 #include <millrace/wait/op_status.hpp>
+#include <millrace/wait/operation.hpp>
 
 namespace millrace::detail {
 
@@ -101,6 +103,7 @@ class waiting_stage {
 // --- where a part's messages go -----------------------------------------------------------------
 //
 //   ways()                                         how many times a message is pushed
+//   bool try_push(std::optional<T>& message, stamp)    if it has one way: true: that was possible at once
 //   auto push(T& message, way, stamp)              an operation; then
 //   bool has_pushed(graph, its result, message, stamp)    false: nobody takes messages there any more
 //   void enroll(roll, given)                       as that of a chain, which has given so many
@@ -108,6 +111,7 @@ class waiting_stage {
 
 /// Nowhere: the last stage has used them.
 struct no_output {
+  static bool try_push(std::optional<no_message>&, std::uint64_t) noexcept { return true; }
   static void enroll(meter_roll&, const tally&) noexcept {}
   static void close(const std::exception_ptr&) noexcept {}
 };
@@ -119,6 +123,9 @@ class edge_output {
   explicit edge_output(pipeline_edge<T>& edge) noexcept : edge_(&edge) { edge.add_writer(); }
 
   static constexpr std::size_t ways() noexcept { return 1; }
+  bool try_push(std::optional<T>& message, std::uint64_t stamp) noexcept {
+    return edge_->try_push(message, stamp);
+  }
   auto push(T& message, std::size_t, std::uint64_t stamp) noexcept {
     return edge_->push(std::move(message), stamp);
   }
@@ -142,6 +149,13 @@ class queue_output {
   queue_output(Queue queue, const stage_info& stage) noexcept : queue_(std::move(queue)), stage_(&stage) {}
 
   static constexpr std::size_t ways() noexcept { return 1; }
+  bool try_push(std::optional<value_type>& message, std::uint64_t) noexcept
+    requires requires(Queue& to, value_type& m) {
+      operation_access::attempt_fast(pointee_or_self(to).push_from(m));
+    }
+  {
+    return operation_access::attempt_fast(pointee_or_self(queue_).push_from(*message));
+  }
   auto push(value_type& message, std::size_t, std::uint64_t) noexcept {
     return pointee_or_self(queue_).push(std::move(message));
   }
@@ -167,6 +181,12 @@ class fused_stages final : public pipeline_part {
   static constexpr bool waits = !std::is_same_v<Waiting, waits_not>;
   static constexpr bool gives = !std::is_void_v<typename Waiting::result>;
   using result = std::conditional_t<gives, typename Waiting::result, no_message>;
+  static constexpr bool is_fed = requires(Input& in, Chain& chain) { in.feed(chain); };
+  /// Whether its messages need not pass the coroutine, where neither end has to wait.
+  static constexpr bool is_direct =
+      !waits && !Chain::may_pause && !Chain::is_timed &&
+      (is_fed || requires(Input& in, Chain& chain) { in.try_feed(std::size_t(), chain); }) &&
+      requires(Output& out, std::optional<carried>& message) { out.try_push(message, std::uint64_t()); };
 
  public:
   fused_stages(pipeline_graph& graph, Input input, Chain chain, Waiting waiting, Output output,
@@ -221,34 +241,42 @@ class fused_stages final : public pipeline_part {
   static detached work(fused_stages& self, member& m) {
     const on_shift here(m.work_shift);
     try {
-      for (bool is_last = false; !is_last && !self.is_stopped();) {
+      for (bool is_last = false; !is_last;) {
+        std::optional<carried> message;
+        progress so_far = progress::starved;
+        if constexpr (is_direct) {
+          unsigned operations = 0;
+          so_far = self.run_ready(m, message, operations);
+          co_await awaiting_promise::spent{operations};
+        }
         stage_clock::time_point due = stage_clock::time_point::max();
         if constexpr (Chain::is_timed) due = m.chain.deadline();
         m.work_shift.expects(wait_kind::starved);
-        if (self.input_.has_ended()) {
+        if (so_far == progress::inside) {
+          // what is in hand first
+        } else if (so_far == progress::ended || self.input_.has_ended()) {
           is_last = true;
-        } else if constexpr (requires { self.input_.feed(m.chain); }) {
+        } else if constexpr (is_fed) {
           is_last = !self.input_.feed(m.chain);
         } else if (Chain::is_timed && due != stage_clock::time_point::max()) {
           if constexpr (Chain::is_timed) {
-            auto message = co_await self.input_.next_until(m.number, due);
-            if (message) {
-              m.chain.put(*std::move(message));
+            auto taken = co_await self.input_.next_until(m.number, due);
+            if (taken) {
+              m.chain.put(*std::move(taken));
             } else {
-              is_last = message.status() != op_status::timeout;
+              is_last = taken.status() != op_status::timeout;
             }
           }
-        } else if (auto message = co_await self.input_.next(m.number)) {
-          m.chain.put(*std::move(message));
+        } else if (auto taken = co_await self.input_.next(m.number)) {
+          m.chain.put(*std::move(taken));
         } else {
           is_last = true;
         }
         m.work_shift.woke();
-        if (self.is_stopped()) break;
+        if (!message && self.is_stopped()) break;
         if (is_last) m.chain.finish();
-        for (;;) {
-          std::optional<carried> message;
-          if (!m.chain.next(message)) {
+        for (;; message.reset()) {
+          if (!message && !m.chain.next(message)) {
             if constexpr (Chain::may_pause) {
               if (m.chain.pause()) {
                 task<> pause = *std::exchange(m.chain.pause(), std::nullopt);
@@ -319,6 +347,34 @@ class fused_stages final : public pipeline_part {
     } catch (...) {
       self.graph().fail(self, std::current_exception());
     }
+  }
+
+  enum class progress {
+    starved,  // it wants a message
+    inside,   // what has been put into the chain is not all out yet
+    ended     // there will be no more
+  };
+
+  /// What work() does, as often as none of that has to wait. A message that is left in `message` is to be pushed.
+  progress run_ready(member& m, std::optional<carried>& message, unsigned& operations) {
+    constexpr unsigned most = 64;
+    while (operations < most && !is_stopped() && !input_.has_ended()) {
+      if constexpr (is_fed) {
+        if (!input_.feed(m.chain)) return progress::ended;
+      } else {
+        if (!input_.try_feed(m.number, m.chain)) return progress::starved;
+        ++operations;
+      }
+      while (m.chain.next(message)) {
+        const std::uint64_t stamp = m.chain.is_sampled() ? graph().stamp() : 0;
+        if (!output_.try_push(message, stamp)) return progress::inside;
+        message.reset();
+        ++operations;
+        if constexpr (!Chain::gives_many) break;
+        if (operations >= most) return progress::inside;
+      }
+    }
+    return progress::starved;
   }
 
   template <bool First, class A, class B>

@@ -6,6 +6,7 @@
 #include <exception>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -23,6 +24,7 @@
 #include <millrace/task/join_counter.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/op_status.hpp>
+#include <millrace/wait/operation.hpp>
 #include <millrace/wait/stop_token.hpp>
 #include <millrace/wait/timers_of.hpp>
 
@@ -147,6 +149,14 @@ class pipeline_edge final : public pipeline_edge_base {
   pipeline_edge(std::size_t capacity, overflow_policy overflow, const stage_info& reader)
       : queue_(capacity, {.name = reader.name.c_str(), .overflow = overflow}), reader_(reader) {}
 
+  /// True: that was possible at once.
+  bool try_push(std::optional<T>& message, std::uint64_t stamp) noexcept {
+    if (stamp != 0) this->look();
+    stamped<T> whole{*std::move(message), stamp};
+    if (operation_access::attempt_fast(queue_.push_from(whole))) return true;
+    message.emplace(std::move(whole.message));
+    return false;
+  }
   /// An operation -> push_result<stamped<T>>.
   auto push(T&& message, std::uint64_t stamp) noexcept {
     if (stamp != 0) this->look();

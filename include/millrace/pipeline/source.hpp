@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <millrace/detail/macros.hpp>
 #include <millrace/pipeline/pipeline_graph.hpp>
 #include <millrace/queue/consumer.hpp>
 #include <millrace/task/awaitable.hpp>
@@ -21,11 +22,21 @@ namespace millrace::detail {
 //
 //   auto next(worker)        to be awaited: something like an optional; empty: there are no more
 //   auto next_until(worker, time)   the same, if it can wait so long: a pop_result, `timeout`: there may be more
+//   bool try_feed(worker, chain)    with next(): puts a message into the chain, if one is there
 //   bool feed(chain)         instead of next(), where it never waits: puts a message into it; false: there are no
 //                            more
 //   bool has_ended()         asked before each next()
 //   void close()             as pipeline_part::close_input
 //   close_reason()
+
+/// True: there was a message, and it is in the chain.
+template <class Queue, class Chain>
+MILLRACE_ALWAYS_INLINE bool put_next(Queue& queue, Chain& chain) noexcept {
+  auto message = queue.try_pop();
+  if (!message) return false;
+  chain.put(*std::move(message));
+  return true;
+}
 
 /// A queue between parts.
 template <class T>
@@ -35,6 +46,10 @@ class edge_input {
 
   explicit edge_input(pipeline_edge<T>& edge) noexcept : edge_(&edge) {}
 
+  template <class Chain>
+  bool try_feed(std::size_t, Chain& chain) noexcept {
+    return put_next(edge_->queue(), chain);
+  }
   auto next(std::size_t) noexcept { return edge_->queue().pop(); }
   auto next_until(std::size_t, stage_clock::time_point time) noexcept { return next({}).until(time); }
   static constexpr bool has_ended() noexcept { return false; }
@@ -53,6 +68,10 @@ class lane_input {
 
   explicit lane_input(std::vector<pipeline_edge<T>*> edges) noexcept : edges_(std::move(edges)) {}
 
+  template <class Chain>
+  bool try_feed(std::size_t worker, Chain& chain) noexcept {
+    return put_next(edges_[worker]->queue(), chain);
+  }
   auto next(std::size_t worker) noexcept { return edges_[worker]->queue().pop(); }
   auto next_until(std::size_t worker, stage_clock::time_point time) noexcept {
     return next(worker).until(time);
@@ -88,6 +107,12 @@ class queue_source : public source_input {
 
   explicit queue_source(Queue queue) noexcept : queue_(std::move(queue)) {}
 
+  template <class Chain>
+  bool try_feed(std::size_t, Chain& chain) noexcept
+    requires requires(Queue& of) { pointee_or_self(of).try_pop(); }
+  {
+    return put_next(pointee_or_self(queue_), chain);
+  }
   auto next(std::size_t) noexcept { return pointee_or_self(queue_).pop().with(intake_); }
   auto next_until(std::size_t worker, stage_clock::time_point time) noexcept {
     return next(worker).until(time);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <millrace/detail/atomic.hpp>
+#include <millrace/detail/macros.hpp>
 #include <millrace/wait/clock.hpp>
 
 namespace millrace::detail {
@@ -19,7 +20,7 @@ class tally {
   tally() noexcept = default;
   tally(const tally&) noexcept {}
 
-  void add(std::uint64_t n = 1) noexcept {
+  MILLRACE_ALWAYS_INLINE void add(std::uint64_t n = 1) noexcept {
     set(get() + n);  // one writer: no locked operation
   }
   void raise(std::uint64_t n) noexcept {

@@ -35,6 +35,7 @@ struct stage_timer {
 template <class Prev, class Kept, class Timer>
 class keeping_node : public chain_node<Prev> {
  public:
+  static constexpr bool gives_many = true;
   static constexpr bool is_timed = Prev::is_timed || Timer::is_timed;
 
   stage_clock::time_point deadline() const noexcept {

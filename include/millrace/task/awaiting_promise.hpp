@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <coroutine>
 #include <type_traits>
 #include <utility>
 
+#include <millrace/detail/macros.hpp>
 #include <millrace/task/awaitable.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/operation.hpp>
@@ -26,10 +28,18 @@ class awaiting_promise {
   /// An operation is told first whether it is to run at all, and whether others have their turn after it,
   /// also if it completes at once.
   template <class Step, class Modifiers>
-  auto await_transform(operation<Step, Modifiers>&& op) noexcept {
+  MILLRACE_ALWAYS_INLINE auto await_transform(operation<Step, Modifiers>&& op) noexcept {
     if (--turns_ == 0) turns_ = budget;
-    operation_access::prepare(op, env_.token.stop_requested(), turns_ == budget);
+    operation_access::prepare(op, env_.token, turns_ == budget);
     return std::move(op).operator co_await();
+  }
+  /// So many operations were done without awaiting them.
+  struct spent {
+    unsigned operations;
+  };
+  std::suspend_never await_transform(spent s) noexcept {
+    turns_ = s.operations < turns_ ? turns_ - s.operations : 1;
+    return {};
   }
   template <class Awaitable>
   auto await_transform(Awaitable&& other) {

@@ -198,10 +198,16 @@ struct operation_access {
   static Step take_step(operation<Step, Modifiers>&& op) noexcept {
     return std::move(op.step_);
   }
+  /// As running it, where that needs no waiting and wakes nobody. False: nothing has happened.
+  template <class Step, class Modifiers>
+  MILLRACE_ALWAYS_INLINE static bool attempt_fast(operation<Step, Modifiers>&& op) noexcept {
+    return op.step_.attempt_fast();
+  }
   /// What the promise of the awaiting coroutine knows before the operation runs.
   template <class Step, class Modifiers>
-  static void prepare(operation<Step, Modifiers>& op, bool is_stopped, bool is_turn_over) noexcept {
-    op.is_stopped_ = is_stopped;
+  MILLRACE_ALWAYS_INLINE static void prepare(operation<Step, Modifiers>& op, stop_token ambient,
+                                             bool is_turn_over) noexcept {
+    op.is_stopped_ = ambient.stop_requested();
     op.is_turn_over_ = is_turn_over;
   }
 };

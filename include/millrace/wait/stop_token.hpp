@@ -13,6 +13,7 @@
 
 #include <millrace/detail/backoff.hpp>
 #include <millrace/detail/intrusive_list.hpp>
+#include <millrace/detail/macros.hpp>
 #include <millrace/detail/spin_lock.hpp>
 
 namespace millrace {
@@ -28,7 +29,7 @@ class stop_slot;
 /// Intrusive: whoever adds it owns it. fire may destroy it.
 template <class Traits>
 struct stop_node {
-  stop_node* next;      // the source's; the node itself: it is not listed
+  stop_node* next;  // the source's; the node itself: it is not listed
   union {
     stop_node* previous;                 // the source's, while listed
     detail::stop_slot<Traits>* entered;  // else its owner's: the slot that it enters instead
@@ -184,7 +185,9 @@ class basic_stop_token {
 
   constexpr basic_stop_token() noexcept = default;
 
-  bool stop_requested() const noexcept { return state_ != nullptr && state_->stopped(); }
+  MILLRACE_ALWAYS_INLINE bool stop_requested() const noexcept {
+    return state_ != nullptr && state_->stopped();
+  }
   /// Whether it has a source: an empty token is never told to stop.
   bool stop_possible() const noexcept { return state_ != nullptr; }
 
