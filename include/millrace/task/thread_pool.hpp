@@ -6,6 +6,7 @@
 #include <memory>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include <millrace/detail/atomic.hpp>
 #include <millrace/detail/cache_line.hpp>
@@ -35,7 +36,7 @@ namespace millrace {
 /// Errors      the constructor throws std::invalid_argument on 0 threads, std::bad_alloc, or
 ///             std::system_error where a thread cannot be started.
 /// Complexity  constant; allocates only in the constructor. A worker without work spins for about
-///             50 us, then sleeps; while others are busy, one naps for 50 us at a time instead.
+///             50 us, then sleeps; while others post to themselves, one naps for 50 us at a time instead.
 /// Lifetime    the destructor runs all that was posted, and what that posts, then joins the threads; it
 ///             does not wait for timers. The pool outlives all that may resume on it, and its pending
 ///             timers.
@@ -110,9 +111,10 @@ class basic_thread_pool {
 
   static constexpr std::uint64_t one_sleeping = std::uint64_t{1} << 32;
   static constexpr auto steal_after = std::chrono::microseconds(10);
+  static constexpr auto look_every = std::chrono::microseconds(4);
   static constexpr auto search_for = std::chrono::microseconds(50);
   static constexpr auto nap = std::chrono::microseconds(50);
-  static constexpr unsigned others_turn = 16;           // how many items between looks at the clock
+  static constexpr unsigned others_turn = 16;            // how many items between looks at the clock
   static constexpr unsigned fairness = 4 * others_turn;  // how many own items between looks at the injector
 
   struct alignas(detail::cache_line) worker {
@@ -223,15 +225,24 @@ class basic_thread_pool {
     }
   }
 
-  /// Looks around for search_for, and goes on in naps while others are busy with fresh work.
+  /// Looks around for search_for. While others are busy with fresh work, or post to themselves, one goes on in
+  /// naps: for those it would be dearer to wake it, and to have their lists looked at all the time.
   work_item* search_awake(worker& self) noexcept {
     // An item is stale, and may be stolen, once as many were popped as had been pushed at `since`.
     std::uint64_t seen[most_victims] = {};
     clock::time_point since[most_victims] = {};
     const clock::time_point start = clock::now();
+    clock::time_point awake = start;
+    clock::time_point looked{};
+    std::uint64_t pushed = pushed_to_all();
     for (clock::time_point now = start;; now = clock::now()) {
       expire(now);
       if (work_item* const item = next_of(self)) return item;
+      if (now - looked < look_every) {
+        for (int i = 0; i < 8; ++i) Traits::pause();
+        continue;
+      }
+      looked = now;
       bool all_empty = true;
       for (std::size_t i = 0; i < size_ && i < most_victims; ++i) {
         list& victim = workers_[i].list;
@@ -246,13 +257,22 @@ class basic_thread_pool {
           since[i] = {};
         }
       }
-      if (now - start >= search_for) {
-        if (all_empty) return nullptr;
-        std::this_thread::sleep_for(nap);
-      } else {
-        for (int i = 0; i < 8; ++i) Traits::pause();
+      if (now - start < search_for || (!all_empty && now - awake < steal_after + look_every)) continue;
+      if (all_empty) {
+        const std::uint64_t before = std::exchange(pushed, pushed_to_all());
+        if (pushed == before || others_search()) return nullptr;
       }
+      const clock::time_point due = timers_.earliest();
+      std::this_thread::sleep_until(due < now + nap ? due : now + nap);
+      awake = clock::now();
+      looked = {};
     }
+  }
+
+  std::uint64_t pushed_to_all() const noexcept {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < size_ && i < most_victims; ++i) sum += workers_[i].list.pushed();
+    return sum;
   }
 
   work_item* look_everywhere(worker& self) noexcept {
@@ -272,6 +292,11 @@ class basic_thread_pool {
   worker* take_sleeper_if_idle() noexcept {
     const std::uint64_t idle = idle_.load(std::memory_order_relaxed);  // relaxed: the lists' locks
     return idle >= one_sleeping && idle % one_sleeping == 0 ? take_sleeper() : nullptr;
+  }
+
+  /// For one that searches.
+  bool others_search() const noexcept {
+    return idle_.load(std::memory_order_relaxed) % one_sleeping > 1;  // relaxed: a hint
   }
 
   /// Makes a sleeper no sleeper, and counts it as searching; the caller unparks it.
