@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <millrace/callback/emitter.hpp>
 
+#include <atomic>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include <millrace/detail/atomic.hpp>
 
@@ -23,7 +26,66 @@ struct memory : retired {
   }
 };
 
+/// Counts what a fence takes. Its emitters are those of other threads than the default ones.
+struct counting_traits : default_traits {
+  static inline unsigned yields = 0;
+  static inline unsigned fences = 0;
+  static void yield() noexcept { ++yields; }
+  struct fence : default_traits::fence {
+    static void heavy() noexcept { ++fences; }
+  };
+};
+
+/// A thread that emits, from when that is made until it is destroyed.
+class emitting_thread {
+ public:
+  explicit emitting_thread(bool rests)
+      : thread_([this, rests] {
+          std::optional<emission<counting_traits>> emits(std::in_place);
+          bit = emits->bit();
+          if (rests) emits.reset();
+          is_there_ = true;
+          is_there_.notify_one();
+          is_over_.wait(false);
+        }) {
+    is_there_.wait(false);
+  }
+  ~emitting_thread() {
+    is_over_ = true;
+    is_over_.notify_one();
+    thread_.join();
+  }
+
+  millrace::detail::thread_bits bit = 0;
+
+ private:
+  std::atomic<bool> is_there_{false};
+  std::atomic<bool> is_over_{false};
+  std::thread thread_;
+};
+
 }  // namespace
+
+TEST_CASE("who waits for emissions interrupts those that go on at the last only") {
+  auto& all = emitters<counting_traits>::all();
+  const auto costs = [&](millrace::detail::thread_bits of, auto since) {
+    counting_traits::yields = counting_traits::fences = 0;
+    all.fence(of, since);
+    return std::pair(counting_traits::yields, counting_traits::fences);
+  };
+  std::pair<unsigned, unsigned> of_one_that_emits, of_one_that_rests, of_both;
+  std::thread([&] {
+    const emitting_thread rests(true);
+    const auto since = all.tick();
+    const emitting_thread emits(false);
+    of_one_that_emits = costs(emits.bit, since);
+    of_one_that_rests = costs(rests.bit, since);
+    of_both = costs(emits.bit | rests.bit, since);
+  }).join();
+  CHECK(of_one_that_emits == std::pair(0U, 0U));
+  CHECK(of_one_that_rests == std::pair(default_traits::looks_before_fence - 1, 1U));
+  CHECK(of_both == std::pair(default_traits::looks_while_emitting - 1, 1U));
+}
 
 TEST_CASE("memory that is given up inside an emission is freed when the outermost is over") {
   auto& all = all_emitters::all();

@@ -358,6 +358,7 @@ struct basic_model_traits {
   static constexpr std::size_t least_retired = 1;
   static constexpr unsigned own_reader_bits = 63;
   static constexpr unsigned looks_before_fence = 1;
+  static constexpr unsigned looks_while_emitting = 1;
 
   static void* allocate(std::size_t bytes, std::size_t alignment) { return arena::take(bytes, alignment); }
   static void deallocate(void*, std::size_t) noexcept { arena::put(); }

@@ -75,7 +75,8 @@ class emitters {
   // emissions have ever read it, by bits: where those are the caller's own, no fence is needed at all. Nor is it
   // where each of the others is seen in an outermost emission that began after a tick of the caller: what it did
   // before is over (E2), and what it does from then on sees what the caller stored before the tick (E1). That is
-  // worth two looks, and a yield between them: a heavy fence takes as long as hundreds of emissions. Where an
+  // worth two looks, and a yield between them: a heavy fence takes as long as hundreds of emissions. It also
+  // interrupts each thread that runs: where one of them was seen to emit, that is worth more of them. Where an
   // emitter has passed to another thread, its former owners' emissions are over, too (E2: release, take); they had
   // the same bit.
   //
@@ -212,6 +213,7 @@ class emitters {
   template <class T>
   using atomic = typename Traits::template atomic<T>;
 
+  static constexpr int pauses_between_looks = 64;
   static constexpr unsigned shared_bit = Traits::own_reader_bits;  // of all threads that have come later
 
   static thread_bits own_bit() noexcept {
@@ -220,8 +222,9 @@ class emitters {
   }
 
   /// Whether each of these threads was seen in an emission that began after that time.
-  bool have_begun_anew(thread_bits of, time_type since) const noexcept {
-    if ((of >> shared_bit) != 0) return false;
+  bool have_begun_anew(const thread_bits all, time_type since) const noexcept {
+    if ((all >> shared_bit) != 0) return false;
+    thread_bits of = all;  // who has not
     for (unsigned look = 1;; ++look) {
       for (const node* at = first(); at != nullptr; at = at->next_) {
         if (at->number_ < shared_bit && (of >> at->number_ & 1) != 0 &&
@@ -230,8 +233,9 @@ class emitters {
         }
       }
       if (of == 0) return true;
-      if (look == Traits::looks_before_fence) return false;
+      if (look >= (of == all ? Traits::looks_before_fence : Traits::looks_while_emitting)) return false;
       Traits::yield();
+      for (int i = 0; look > 1 && i < pauses_between_looks; ++i) Traits::pause();
     }
   }
 
