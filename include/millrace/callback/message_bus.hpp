@@ -65,7 +65,6 @@ class message_bus {
   /// Finds or makes it. `retain` holds from then on, whoever has made it.
   template <class T>
   millrace::topic<T> topic(std::string_view name, topic_options how = {}) {
-    topic_pattern::check_name(name);
     std::shared_ptr<detail::topic_state<T>> found = find<T>(name);
     if (found == nullptr) found = make<T>(name, how);
     if (how.retain) found->retain();
@@ -77,7 +76,11 @@ class message_bus {
   void publish(std::string_view name, const T& message) {
     static_assert(!std::is_array_v<T>,
                   "millrace: say what type the topic has: publish<std::string>(name, \"text\")");
-    topic<T>(name).publish(message);
+    if (detail::topic_state<T>* const found = find_to_publish<T>(name)) {
+      found->publish(message);
+    } else {
+      topic<T>(name).publish(message);
+    }
   }
 
   /// From now on f(message) is called by each publication to the topic of that name, which is made where there is
@@ -111,47 +114,72 @@ class message_bus {
     const std::type_info* type;  // its subscription is a topic_listener of that
   };
 
-  /// Where the name is, or should be. The lock is held.
-  std::size_t place_of(std::string_view name) const noexcept {
+  struct indexed {
+    std::size_t hash;
+    topic_pointer topic;
+  };
+
+  /// How many of so many come before a place, by is_before(i), which is true of these only.
+  template <class Before>
+  static std::size_t count_before(std::size_t size, Before is_before) noexcept {
     std::size_t first = 0;
-    std::size_t last = topics_.size();
-    while (first != last) {
-      const std::size_t middle = first + (last - first) / 2;
-      if (topics_[middle]->name() < name) {
+    while (first != size) {
+      const std::size_t middle = first + (size - first) / 2;
+      if (is_before(middle)) {
         first = middle + 1;
       } else {
-        last = middle;
+        size = middle;
       }
     }
     return first;
   }
-  bool is_at(std::size_t place, std::string_view name) const noexcept {
-    return place != topics_.size() && topics_[place]->name() == name;
+  std::size_t place_of(std::size_t hash) const noexcept {
+    return count_before(index_.size(), [&](std::size_t i) { return index_[i].hash < hash; });
   }
+  /// Null: there is none of that name. The lock is held.
+  const topic_pointer* look_up(std::size_t hash, std::string_view name) const noexcept {
+    for (std::size_t i = place_of(hash); i != index_.size() && index_[i].hash == hash; ++i) {
+      if (index_[i].topic->name() == name) return &index_[i].topic;
+    }
+    return nullptr;
+  }
+  static std::size_t hash_of(std::string_view name) noexcept { return std::hash<std::string_view>()(name); }
 
   template <class T>
   static std::shared_ptr<detail::topic_state<T>> typed(const topic_pointer& any) {
-    if (any->type() != typeid(T)) {
-      throw topic_type_error(any->name(), any->type_name(), detail::type_name<T>());
-    }
+    check_type<T>(*any);
     return std::static_pointer_cast<detail::topic_state<T>>(any);
+  }
+  template <class T>
+  static void check_type(const detail::any_topic& any) {
+    if (any.type() != typeid(T)) {
+      throw topic_type_error(any.name(), any.type_name(), detail::type_name<T>());
+    }
   }
 
   template <class T>
   std::shared_ptr<detail::topic_state<T>> find(std::string_view name) const {
-    topic_pointer found;
-    {
-      const std::shared_lock guard(mutex_);
-      const std::size_t at = place_of(name);
-      if (!is_at(at, name)) return nullptr;
-      found = topics_[at];
-    }
-    return typed<T>(found);
+    const std::size_t hash = hash_of(name);
+    const std::shared_lock guard(mutex_);
+    const topic_pointer* const found = look_up(hash, name);
+    return found != nullptr ? typed<T>(*found) : nullptr;
+  }
+  /// As find(); the topic stays where it is as long as the bus.
+  template <class T>
+  detail::topic_state<T>* find_to_publish(std::string_view name) const {
+    const std::size_t hash = hash_of(name);
+    const std::shared_lock guard(mutex_);
+    const topic_pointer* const found = look_up(hash, name);
+    if (found == nullptr) return nullptr;
+    check_type<T>(**found);
+    return static_cast<detail::topic_state<T>*>(found->get());
   }
 
   template <class T>
   std::shared_ptr<detail::topic_state<T>> make(std::string_view name, topic_options how) {
     using listener = detail::topic_listener<T>;
+    topic_pattern::check_name(name);
+    const std::size_t hash = hash_of(name);
     auto fresh = std::make_shared<detail::topic_state<T>>(std::string(name), commons_);
     if (how.retain) fresh->retain();
     struct visited {
@@ -161,11 +189,10 @@ class message_bus {
     std::vector<visited> matching;
     {
       const std::unique_lock guard(mutex_);
-      const std::size_t at = place_of(name);
-      if (is_at(at, name)) {
-        const topic_pointer found = topics_[at];
-        return typed<T>(found);
-      }
+      if (const topic_pointer* const found = look_up(hash, name)) return typed<T>(*found);
+      const std::size_t at =
+          count_before(topics_.size(), [&](std::size_t i) { return topics_[i]->name() < name; });
+      index_.reserve(index_.size() + 1);
       topics_.insert(topics_.begin() + static_cast<std::ptrdiff_t>(at), fresh);
       try {
         wildcards_.for_each([&](const wildcard& w) {
@@ -179,6 +206,7 @@ class message_bus {
         topics_.erase(topics_.begin() + static_cast<std::ptrdiff_t>(at));
         throw;
       }
+      index_.insert(index_.begin() + static_cast<std::ptrdiff_t>(place_of(hash)), {hash, fresh});
     }
     for (const visited& one : matching) one.at->settle();
     return fresh;
@@ -214,8 +242,9 @@ class message_bus {
 
   const std::shared_ptr<detail::topic_commons> commons_;
   detail::subscription_roll<wildcard> wildcards_;
-  mutable std::shared_mutex mutex_;    // guards topics_, and that all of them have all wildcards
+  mutable std::shared_mutex mutex_;    // guards the rest, and that all topics have all wildcards
   std::vector<topic_pointer> topics_;  // by name
+  std::vector<indexed> index_;         // the same, by hash
 };
 
 }  // namespace millrace
