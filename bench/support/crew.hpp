@@ -4,8 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <cstdio>
-#include <cstdlib>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -13,8 +12,13 @@
 
 namespace bench {
 
-/// How everybody here waits for the other side: 16 pauses, then yields. A message that does not come
-/// in several seconds was lost: nothing else would end the wait.
+/// A message has not come in several seconds.
+struct no_progress : std::exception {
+  const char* what() const noexcept override { return "no progress: a message was lost"; }
+};
+
+/// How everybody here waits for the other side: 16 pauses, then yields. Errors: no_progress, as nothing else would
+/// end the wait.
 class spin {
  public:
   void operator()() {
@@ -23,8 +27,7 @@ class spin {
     } else if (turns_ < give_up) {
       millrace::detail::cpu_yield();
     } else {
-      std::fputs("no progress: a message was lost\n", stderr);
-      std::abort();
+      throw no_progress();
     }
   }
 
@@ -38,11 +41,19 @@ class spin {
 /// before the first run, sleep between two runs, and start each from one line.
 class crew {
  public:
-  /// Each thread calls body(index, next) once; next() begins its next run, or answers false: the end.
+  /// Each thread calls body(index, next) once; next() begins its next run, or answers false: the end. Where body
+  /// throws no_progress, the crew is stuck, and makes no run after that one.
   template <class Body>
   crew(std::size_t threads, Body body) : size_(threads) {
     for (std::size_t i = 0; i < threads; ++i) {
-      threads_.emplace_back([this, body, i] { body(i, [this, run = 0u]() mutable { return next(run); }); });
+      threads_.emplace_back([this, body, i] {
+        try {
+          body(i, [this, run = 0u]() mutable { return next(run); });
+        } catch (const no_progress&) {
+          is_stuck_ = true;
+          finish();
+        }
+      });
     }
   }
   crew(const crew&) = delete;
@@ -62,6 +73,7 @@ class crew {
     while (working_) working_.wait(true);
     return std::chrono::duration<double>(finish_ - start_).count();
   }
+  bool is_stuck() const { return is_stuck_; }
 
  private:
   using clock = std::chrono::steady_clock;
@@ -71,12 +83,15 @@ class crew {
     called_.notify_all();
   }
 
+  void finish() {
+    if (++finished_ != size_) return;
+    finish_ = clock::now();
+    working_ = false;  // last: run() reads the time then
+    working_.notify_one();
+  }
+
   bool next(unsigned& run) {
-    if (run != 0 && ++finished_ == size_) {
-      finish_ = clock::now();
-      working_ = false;  // last: run() reads the time then
-      working_.notify_one();
-    }
+    if (run != 0) finish();
     called_.wait(run);
     if (over_) return false;
     ++run;
@@ -96,6 +111,7 @@ class crew {
   std::atomic<std::size_t> finished_{0};
   std::atomic<bool> working_{false};
   std::atomic<bool> over_{false};
+  std::atomic<bool> is_stuck_{false};
   clock::time_point start_;
   clock::time_point finish_;
   std::vector<std::thread> threads_;
