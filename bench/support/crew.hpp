@@ -32,7 +32,7 @@ class spin {
   }
 
  private:
-  static constexpr unsigned give_up = 1u << 24;
+  static constexpr unsigned give_up = 1u << 22;
 
   unsigned turns_ = 0;
 };
