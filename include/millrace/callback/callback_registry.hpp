@@ -168,15 +168,13 @@ class basic_callback_registry<R(Args...), Traits> {
     return add(choosy<F>::make(*state_, std::move(f), how.priority, std::move(how)));
   }
 
-  /// Calls all callbacks. Not inlined: who publishes may be a coroutine (see this_thread_context_inlined).
-  MILLRACE_NOINLINE void publish(detail::passed_argument<Args>... args) const {
-    detail::thrown_errors errors;
-    const state* const all = state_;
-    const bool is_done = all->emit_to_only([&](typename listener::call_type how, listener& to) noexcept {
-      call(*all, errors, how, to, args...);
-    });
-    if (!is_done) return publish_to_all(args...);
-    errors.rethrow();
+  /// Calls all callbacks.
+  void publish(detail::passed_argument<Args>... args) const {
+    if (state_->seems_to_have_one()) {
+      publish_to_only(args...);
+    } else {
+      publish_to_all(args...);
+    }
   }
 
  private:
@@ -193,6 +191,16 @@ class basic_callback_registry<R(Args...), Traits> {
     }
   }
 
+  // Neither is inlined: who publishes may be a coroutine (see this_thread_context_inlined).
+  MILLRACE_NOINLINE void publish_to_only(detail::passed_argument<Args>... args) const {
+    detail::thrown_errors errors;
+    const state* const all = state_;
+    const bool is_done = all->emit_to_only([&](typename listener::call_type how, listener& to) noexcept {
+      call(*all, errors, how, to, args...);
+    });
+    if (!is_done) return publish_to_all(args...);
+    errors.rethrow();
+  }
   MILLRACE_NOINLINE void publish_to_all(detail::passed_argument<Args>... args) const {
     detail::thrown_errors errors;
     const state* const all = state_;

@@ -53,11 +53,14 @@ class listener_list : public retired {
   listener_list(const listener_list&) = delete;
   listener_list& operator=(const listener_list&) = delete;
 
+  /// Whether emit_to_only() is worth trying.
+  bool seems_to_have_one() const noexcept {
+    return has_one_.load(std::memory_order_relaxed);  // relaxed: looked at again
+  }
   /// The short way of emit(), for the most frequent case: calls the only listener that there is, and returns true; or
   /// does nothing.
   template <class Call>
   MILLRACE_ALWAYS_INLINE bool emit_to_only(Call call) const {
-    if (!has_one_.load(std::memory_order_relaxed)) return false;  // relaxed: looked at again
     if (waiters_.exist()) [[unlikely]]
       return false;
     emitter<Traits>* const at = emission<Traits>::ready();

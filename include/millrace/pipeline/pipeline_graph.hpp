@@ -26,7 +26,8 @@
 #include <millrace/wait/op_status.hpp>
 #include <millrace/wait/operation.hpp>
 #include <millrace/wait/stop_token.hpp>
-#include <millrace/wait/timers_of.hpp>
+#include <millrace/wait/timer_service.hpp>
+#include <millrace/wait/timer_thread.hpp>
 
 namespace millrace::detail {
 
@@ -237,7 +238,7 @@ class pipeline_graph {
   void start(executor_ref home, std::unique_ptr<message_heir> heir, std::size_t sample_every = 0,
              std::size_t most_spans = 0) {
     heir_ = std::move(heir);
-    home_ = home;
+    timers_ = home.timers() != nullptr ? home.timers() : &timer_thread::get();
     sample_every_ = sample_every;
     roll_.is_on = sample_every != 0;
     roll_.most_spans = roll_.is_on ? most_spans : 0;
@@ -249,10 +250,10 @@ class pipeline_graph {
   }
 
   /// For stages that know the time: that of the executor's timers.
-  stage_clock::time_point now() const noexcept { return timers_of(home_).now(); }
+  stage_clock::time_point now() const noexcept { return timers_->now(); }
   /// As stamp(), by timer_service::roughly_now().
   std::uint64_t rough_stamp() const noexcept {
-    return static_cast<std::uint64_t>(timers_of(home_).roughly_now().time_since_epoch().count()) | 1;
+    return static_cast<std::uint64_t>(timers_->roughly_now().time_since_epoch().count()) | 1;
   }
   std::uint64_t stamp() const noexcept {
     return static_cast<std::uint64_t>(now().time_since_epoch().count()) | 1;
@@ -328,7 +329,7 @@ class pipeline_graph {
   std::vector<std::unique_ptr<pipeline_edge_base>> edges_;
   std::vector<std::unique_ptr<pipeline_part>> parts_;
   std::unique_ptr<message_heir> heir_;
-  executor_ref home_;
+  timer_service* timers_ = nullptr;  // those of the executor; once it is started
   stop_source intake_;
   std::exception_ptr error_;
   traits::atomic<bool> failed_{false};

@@ -14,6 +14,7 @@
 #include <millrace/pipeline/pipeline_graph.hpp>
 #include <millrace/queue/consumer.hpp>
 #include <millrace/task/awaitable.hpp>
+#include <millrace/wait/operation.hpp>
 #include <millrace/wait/stop_token.hpp>
 
 namespace millrace::detail {
@@ -32,8 +33,10 @@ namespace millrace::detail {
 /// True: there was a message, and it is in the chain.
 template <class Queue, class Chain>
 MILLRACE_ALWAYS_INLINE bool put_next(Queue& queue, Chain& chain) noexcept {
-  auto message = queue.try_pop();
-  if (!message) return false;
+  auto pop = queue.pop();
+  if (!operation_access::attempt_now(pop)) return false;
+  auto message = operation_access::take_result(pop);
+  if (!message) return false;  // closed
   chain.put(*std::move(message));
   return true;
 }
@@ -109,7 +112,7 @@ class queue_source : public source_input {
 
   template <class Chain>
   bool try_feed(std::size_t, Chain& chain) noexcept
-    requires requires(Queue& of) { pointee_or_self(of).try_pop(); }
+    requires requires(Queue& of) { operation_access::take_step(pointee_or_self(of).pop()); }
   {
     return put_next(pointee_or_self(queue_), chain);
   }

@@ -198,10 +198,27 @@ struct operation_access {
   static Step take_step(operation<Step, Modifiers>&& op) noexcept {
     return std::move(op.step_);
   }
-  /// As running it, where that needs no waiting and wakes nobody. False: nothing has happened.
+  /// Runs it, where that needs no waiting and wakes nobody. False: nothing has happened.
   template <class Step, class Modifiers>
   MILLRACE_ALWAYS_INLINE static bool attempt_fast(operation<Step, Modifiers>&& op) noexcept {
     return op.step_.attempt_fast();
+  }
+  /// The same, also where it wakes somebody. Inside a coroutine that a trampoline runs.
+  template <class Step, class Modifiers>
+  MILLRACE_ALWAYS_INLINE static bool attempt_now(operation<Step, Modifiers>& op) noexcept {
+    return op.step_.attempt_fast() || (sees_partner(op.step_) && op.step_.attempt());
+  }
+  template <class Step, class Modifiers>
+  static auto take_result(operation<Step, Modifiers>& op) noexcept {
+    return op.step_.take_result();
+  }
+  template <class Step>
+  static bool sees_partner(const Step& step) noexcept {
+    if constexpr (requires { step.sees_partner(); }) {
+      return step.sees_partner();
+    } else {
+      return false;
+    }
   }
   /// What the promise of the awaiting coroutine knows before the operation runs.
   template <class Step, class Modifiers>
@@ -240,7 +257,8 @@ class operation_awaiter {
       op_.step_.refuse(op_status::cancelled);
       return true;
     }
-    if (!op_.step_.attempt_fast() && !(sees_partner() && meets_partner())) return false;
+    if (!op_.step_.attempt_fast() && !(operation_access::sees_partner(op_.step_) && meets_partner()))
+      return false;
     op_.has_completed_ = op_.is_turn_over_;
     return !op_.is_turn_over_;
   }
@@ -281,13 +299,6 @@ class operation_awaiter {
   MILLRACE_NOINLINE bool meets_partner() noexcept {
     if (!trampoline<traits>::active()) return false;
     return op_.step_.attempt();
-  }
-  bool sees_partner() const noexcept {
-    if constexpr (requires { op_.step_.sees_partner(); }) {
-      return op_.step_.sees_partner();
-    } else {
-      return false;
-    }
   }
 
   // Not inlined into the coroutine: its locals must not end up in the frame, which may be gone.
