@@ -191,7 +191,7 @@ class message_bus {
       const std::unique_lock guard(mutex_);
       if (const topic_pointer* const found = look_up(hash, name)) return typed<T>(*found);
       const std::size_t at =
-          count_before(topics_.size(), [&](std::size_t i) { return topics_[i]->name() < name; });
+          count_before(topics_.size(), [&](std::size_t i) { return name.compare(topics_[i]->name()) > 0; });
       index_.reserve(index_.size() + 1);
       topics_.insert(topics_.begin() + static_cast<std::ptrdiff_t>(at), fresh);
       try {
