@@ -111,7 +111,6 @@ class waiting_stage {
 
 /// Nowhere: the last stage has used them.
 struct no_output {
-  static bool try_push(std::optional<no_message>&, std::uint64_t) noexcept { return true; }
   static void enroll(meter_roll&, const tally&) noexcept {}
   static void close(const std::exception_ptr&) noexcept {}
 };
@@ -181,12 +180,14 @@ class fused_stages final : public pipeline_part {
   static constexpr bool waits = !std::is_same_v<Waiting, waits_not>;
   static constexpr bool gives = !std::is_void_v<typename Waiting::result>;
   using result = std::conditional_t<gives, typename Waiting::result, no_message>;
+  static constexpr bool has_output = !std::is_same_v<Output, no_output>;
   static constexpr bool is_fed = requires(Input& in, Chain& chain) { in.feed(chain); };
   /// Whether its messages need not pass the coroutine, where neither end has to wait.
   static constexpr bool is_direct =
       !waits && !Chain::may_pause && !Chain::is_timed &&
       (is_fed || requires(Input& in, Chain& chain) { in.try_feed(std::size_t(), chain); }) &&
-      requires(Output& out, std::optional<carried>& message) { out.try_push(message, std::uint64_t()); };
+      (!has_output ||
+       requires(Output& out, std::optional<carried>& message) { out.try_push(message, std::uint64_t()); });
 
  public:
   fused_stages(pipeline_graph& graph, Input input, Chain chain, Waiting waiting, Output output,
@@ -324,7 +325,7 @@ class fused_stages final : public pipeline_part {
               throw;
             }
           }
-          if constexpr (!std::is_same_v<Output, no_output>) {
+          if constexpr (has_output) {
             auto& out = one_of<waits>(awaited, message);
             try {
               const std::uint64_t stamp = m.chain.is_sampled() ? self.graph().stamp() : 0;
@@ -366,12 +367,14 @@ class fused_stages final : public pipeline_part {
         ++operations;
       }
       while (m.chain.next(message)) {
-        const std::uint64_t stamp = m.chain.is_sampled() ? graph().stamp() : 0;
-        if (!output_.try_push(message, stamp)) return progress::inside;
-        message.reset();
-        ++operations;
-        if constexpr (!Chain::gives_many) break;
-        if (operations >= most) return progress::inside;
+        if constexpr (has_output) {
+          const std::uint64_t stamp = m.chain.is_sampled() ? graph().stamp() : 0;
+          if (!output_.try_push(message, stamp)) return progress::inside;
+          message.reset();
+          ++operations;
+          if constexpr (!Chain::gives_many) break;
+          if (operations >= most) return progress::inside;
+        }
       }
     }
     return progress::starved;
