@@ -79,7 +79,7 @@ class moodycamel_tokens : moodycamel_queue<Capacity> {
 
  public:
   static constexpr const char* name = "moodycamel with tokens";
-  static constexpr bool may_stall = true;  // seen in its bounded form, from 8 to 8
+  static constexpr bool may_stall = true;  // seen in its bounded form, from 4 to 4 on
   using producer = end<moodycamel::ProducerToken>;
   using consumer = end<moodycamel::ConsumerToken>;
 

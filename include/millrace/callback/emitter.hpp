@@ -234,8 +234,11 @@ class emitters {
       }
       if (of == 0) return true;
       if (look >= (of == all ? Traits::looks_before_fence : Traits::looks_while_emitting)) return false;
-      Traits::yield();
-      for (int i = 0; look > 1 && i < pauses_between_looks; ++i) Traits::pause();
+      if (look == 1) {
+        Traits::yield();
+      } else {
+        for (int i = 0; i < pauses_between_looks; ++i) Traits::pause();
+      }
     }
   }
 

@@ -77,8 +77,8 @@ struct default_traits {
   /// So many threads that emit have a bit of their own in the sets of those who may read; the others share one.
   static constexpr unsigned own_reader_bits = 63;
   /// How often it is looked whether the threads that emit have begun anew, before a heavy fence makes sure: where none
-  /// of them has, and where one has, which that would interrupt. Between two looks lies a yield, which may cost a time
-  /// slice where more threads run than processors; and about 3 us, but for the first.
+  /// of them has, and where one has, which that would interrupt. Behind the first look lies a yield, which may cost a
+  /// time slice where more threads run than processors; behind the others about 3 us.
   static constexpr unsigned looks_before_fence = 2;
   static constexpr unsigned looks_while_emitting = 16;
 
