@@ -65,8 +65,9 @@ class message_bus {
   /// Finds or makes it. `retain` holds from then on, whoever has made it.
   template <class T>
   millrace::topic<T> topic(std::string_view name, topic_options how = {}) {
-    std::shared_ptr<detail::topic_state<T>> found = find<T>(name);
-    if (found == nullptr) found = make<T>(name, how);
+    detail::topic_state<T>* const known = find<T>(name);
+    std::shared_ptr<detail::topic_state<T>> found =
+        known != nullptr ? known->shared_from_this() : make<T>(name, how);
     if (how.retain) found->retain();
     return millrace::topic<T>(std::move(found));
   }
@@ -76,7 +77,7 @@ class message_bus {
   void publish(std::string_view name, const T& message) {
     static_assert(!std::is_array_v<T>,
                   "millrace: say what type the topic has: publish<std::string>(name, \"text\")");
-    if (detail::topic_state<T>* const found = find_to_publish<T>(name)) {
+    if (detail::topic_state<T>* const found = find<T>(name)) {
       found->publish(message);
     } else {
       topic<T>(name).publish(message);
@@ -116,7 +117,7 @@ class message_bus {
 
   struct indexed {
     std::size_t hash;
-    topic_pointer topic;
+    detail::any_topic* topic;
   };
 
   /// How many of so many come before a place, by is_before(i), which is true of these only.
@@ -137,42 +138,29 @@ class message_bus {
     return count_before(index_.size(), [&](std::size_t i) { return index_[i].hash < hash; });
   }
   /// Null: there is none of that name. The lock is held.
-  const topic_pointer* look_up(std::size_t hash, std::string_view name) const noexcept {
+  detail::any_topic* look_up(std::size_t hash, std::string_view name) const noexcept {
     for (std::size_t i = place_of(hash); i != index_.size() && index_[i].hash == hash; ++i) {
-      if (index_[i].topic->name() == name) return &index_[i].topic;
+      if (index_[i].topic->name() == name) return index_[i].topic;
     }
     return nullptr;
   }
   static std::size_t hash_of(std::string_view name) noexcept { return std::hash<std::string_view>()(name); }
 
   template <class T>
-  static std::shared_ptr<detail::topic_state<T>> typed(const topic_pointer& any) {
-    check_type<T>(*any);
-    return std::static_pointer_cast<detail::topic_state<T>>(any);
-  }
-  template <class T>
-  static void check_type(const detail::any_topic& any) {
+  static detail::topic_state<T>& typed(detail::any_topic& any) {
     if (any.type() != typeid(T)) {
       throw topic_type_error(any.name(), any.type_name(), detail::type_name<T>());
     }
+    return static_cast<detail::topic_state<T>&>(any);
   }
 
+  /// It stays where it is as long as the bus.
   template <class T>
-  std::shared_ptr<detail::topic_state<T>> find(std::string_view name) const {
+  detail::topic_state<T>* find(std::string_view name) const {
     const std::size_t hash = hash_of(name);
     const std::shared_lock guard(mutex_);
-    const topic_pointer* const found = look_up(hash, name);
-    return found != nullptr ? typed<T>(*found) : nullptr;
-  }
-  /// As find(); the topic stays where it is as long as the bus.
-  template <class T>
-  detail::topic_state<T>* find_to_publish(std::string_view name) const {
-    const std::size_t hash = hash_of(name);
-    const std::shared_lock guard(mutex_);
-    const topic_pointer* const found = look_up(hash, name);
-    if (found == nullptr) return nullptr;
-    check_type<T>(**found);
-    return static_cast<detail::topic_state<T>*>(found->get());
+    detail::any_topic* const found = look_up(hash, name);
+    return found != nullptr ? &typed<T>(*found) : nullptr;
   }
 
   template <class T>
@@ -189,7 +177,7 @@ class message_bus {
     std::vector<visited> matching;
     {
       const std::unique_lock guard(mutex_);
-      if (const topic_pointer* const found = look_up(hash, name)) return typed<T>(*found);
+      if (auto* const found = look_up(hash, name)) return typed<T>(*found).shared_from_this();
       const std::size_t at =
           count_before(topics_.size(), [&](std::size_t i) { return name.compare(topics_[i]->name()) > 0; });
       index_.reserve(index_.size() + 1);
@@ -206,7 +194,7 @@ class message_bus {
         topics_.erase(topics_.begin() + static_cast<std::ptrdiff_t>(at));
         throw;
       }
-      index_.insert(index_.begin() + static_cast<std::ptrdiff_t>(place_of(hash)), {hash, fresh});
+      index_.insert(index_.begin() + static_cast<std::ptrdiff_t>(place_of(hash)), {hash, fresh.get()});
     }
     for (const visited& one : matching) one.at->settle();
     return fresh;

@@ -82,7 +82,7 @@ class any_topic {
 
 /// What the handles of one topic share.
 template <class T>
-class topic_state final : public any_topic {
+class topic_state final : public any_topic, public std::enable_shared_from_this<topic_state<T>> {
  public:
   topic_state(std::string name, std::shared_ptr<topic_commons> commons)
       : any_topic(std::move(name), typeid(T), detail::type_name<T>()),
