@@ -46,13 +46,14 @@ class patient_ring : public ring_core<T, Traits, Layout, patience_beside<Traits>
   static constexpr std::size_t least_capacity = 64;
   static constexpr std::size_t most_ahead = 32;
 
-  // Not inlined: the way of those that need not wait stays short.
+  // Not inlined: the way of those that need not wait stays short. The sink comes by value: a reference to it
+  // would keep it in memory on that way.
   template <class... Args>
   MILLRACE_NOINLINE claim put_again(Args&&... args) noexcept {
     return waited_for_room() ? ring::try_put(std::forward<Args>(args)...) : claim::blocked;
   }
   template <class Sink>
-  MILLRACE_NOINLINE claim take_again(Sink& sink) noexcept {
+  MILLRACE_NOINLINE claim take_again(Sink sink) noexcept {
     return waited_for_messages() ? ring::try_take(sink) : claim::blocked;
   }
 

@@ -133,7 +133,7 @@ class ring_core {
                 found, next(at),
                 std::memory_order_relaxed,     // relaxed: only counts; the stamps carry E1 and E2
                 std::memory_order_relaxed)) {  // relaxed: the word is looked at, not what it guards
-          prefetch_after(here);
+          cpu_prefetch_after(here);
           here.slot.construct(std::forward<Args>(args)...);
           here.stamp.store(published(at), std::memory_order_release);  // E1 publish: last touch
           return claim::done;
@@ -162,7 +162,8 @@ class ring_core {
                 found, next(at),
                 std::memory_order_relaxed,     // relaxed: only counts; the stamps carry E1 and E2
                 std::memory_order_relaxed)) {  // relaxed: the word is looked at, not what it guards
-          prefetch_after(here);
+          // not of smaller cells: those on one line with them may not be filled yet
+          if constexpr (sizeof(cell) > cache_line) cpu_prefetch_after(here);
           sink(std::move(here.slot.get()));
           here.slot.destroy();
           here.stamp.store(lap_after(at), std::memory_order_release);  // E2 publish: last touch
@@ -354,17 +355,6 @@ class ring_core {
 
   std::size_t index_of(ticket at) const noexcept {
     return static_cast<std::size_t>(static_cast<ticket>(at & index_mask_) / step);
-  }
-
-  /// Asks for the cell after the next one, where a cell is longer than a line: below that the machine does
-  /// it by itself, and an instruction more only costs.
-  static void prefetch_after(const cell& here) noexcept {
-    if constexpr (sizeof(cell) > cache_line) {
-      const auto there = reinterpret_cast<std::uintptr_t>(&here) + 2 * sizeof(cell);
-      for (std::size_t line = 0; line < sizeof(cell); line += cache_line) {
-        cpu_prefetch_for_write(there + line);
-      }
-    }
   }
 
   static ticket published(ticket at) noexcept { return static_cast<ticket>(at | 1); }

@@ -9,6 +9,7 @@
 #include <millrace/detail/atomic.hpp>
 #include <millrace/detail/backoff.hpp>
 #include <millrace/detail/cache_line.hpp>
+#include <millrace/detail/cpu.hpp>
 #include <millrace/detail/macros.hpp>
 #include <millrace/detail/raw_slot.hpp>
 #include <millrace/lockfree/claim.hpp>
@@ -212,6 +213,7 @@ class segment_core {
 
   template <class... Args>
   static void fill(cell& here, ticket at, Args&&... args) noexcept {
+    cpu_prefetch_after(here);
     here.slot.construct(std::forward<Args>(args)...);
     here.stamp.store(published(at), std::memory_order_release);  // E1 publish: last touch
   }
