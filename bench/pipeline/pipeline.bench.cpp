@@ -160,8 +160,8 @@ void one_by_one(benchmark::State& state, Spawn spawn) {
     it.check(sum == bench::sum_of_messages(n));
   });
 }
-void way_of_three(benchmark::State& state) {
-  one_by_one(state, stages_apart({}));
+void way_of_three(benchmark::State& state, const millrace::run_options& how) {
+  one_by_one(state, stages_apart(how));
 }
 void way_of_three_by_hand(benchmark::State& state) {
   one_by_one(state, stages_apart_by_hand);
@@ -319,8 +319,9 @@ void add_row(const std::string& row, F f, Args... args) {
   add_row(stages + "apart/by hand", apart_by_hand);
   add_row(stages + "apart/millrace::pipeline, no stats", apart, off);
   const std::string way = "pipelines/way/64/";
-  add_row(way + "3-stages/millrace::pipeline", way_of_three);
+  add_row(way + "3-stages/millrace::pipeline", way_of_three, millrace::run_options{});
   add_row(way + "3-stages/by hand", way_of_three_by_hand);
+  add_row(way + "3-stages/millrace::pipeline, no stats", way_of_three, off);
   const std::string run = "pipelines/run/64/";
   for (const shape of : {shape{1, true}, {4, false}, {4, true}}) {
     add_row(run + of.name() + "/millrace::pipeline", source_to_sink, of);

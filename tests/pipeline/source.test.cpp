@@ -24,7 +24,7 @@ struct mailbox {
 TEST_CASE("a range source gives its elements, and ends where no more are taken in") {
   millrace::stop_source intake;
   range_source<std::vector<int>> source(std::vector<int>{1, 2});
-  source.begin(intake.token());
+  source.begin(intake.token(), 1);
   CHECK_FALSE(source.has_ended());
   mailbox to;
   CHECK(source.feed(to));

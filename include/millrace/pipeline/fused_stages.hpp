@@ -103,7 +103,7 @@ class waiting_stage {
 // --- where a part's messages go -----------------------------------------------------------------
 //
 //   ways()                                         how many times a message is pushed
-//   bool try_push(std::optional<T>& message, stamp)    if it has one way: true: that was possible at once
+//   bool try_push(graph, std::optional<T>& message, stamp)    if it has one way: true: that was possible at once
 //   auto push(T& message, way, stamp)              an operation; then
 //   bool has_pushed(graph, its result, message, stamp)    false: nobody takes messages there any more
 //   void enroll(roll, given)                       as that of a chain, which has given so many
@@ -122,8 +122,8 @@ class edge_output {
   explicit edge_output(pipeline_edge<T>& edge) noexcept : edge_(&edge) { edge.add_writer(); }
 
   static constexpr std::size_t ways() noexcept { return 1; }
-  bool try_push(std::optional<T>& message, std::uint64_t stamp) noexcept {
-    return edge_->try_push(message, stamp);
+  bool try_push(pipeline_graph& graph, std::optional<T>& message, std::uint64_t stamp) noexcept {
+    return edge_->push_fast(message, stamp) || graph.hands_over(*this, message, stamp);
   }
   auto push(T& message, std::size_t, std::uint64_t stamp) noexcept {
     return edge_->push(std::move(message), stamp);
@@ -148,12 +148,13 @@ class queue_output {
   queue_output(Queue queue, const stage_info& stage) noexcept : queue_(std::move(queue)), stage_(&stage) {}
 
   static constexpr std::size_t ways() noexcept { return 1; }
-  bool try_push(std::optional<value_type>& message, std::uint64_t) noexcept
+  bool try_push(pipeline_graph& graph, std::optional<value_type>& message, std::uint64_t) noexcept
     requires requires(Queue& to, value_type& m) {
       operation_access::attempt_fast(pointee_or_self(to).push_from(m));
     }
   {
-    return operation_access::attempt_fast(pointee_or_self(queue_).push_from(*message));
+    return operation_access::attempt_fast(pointee_or_self(queue_).push_from(*message)) ||
+           graph.hands_over(*this, message, 0);
   }
   auto push(value_type& message, std::size_t, std::uint64_t) noexcept {
     return pointee_or_self(queue_).push(std::move(message));
@@ -186,8 +187,9 @@ class fused_stages final : public pipeline_part {
   static constexpr bool is_direct =
       !waits && !Chain::may_pause && !Chain::is_timed &&
       (is_fed || requires(Input& in, Chain& chain) { in.try_feed(std::size_t(), chain); }) &&
-      (!has_output ||
-       requires(Output& out, std::optional<carried>& message) { out.try_push(message, std::uint64_t()); });
+      (!has_output || requires(Output& out, pipeline_graph& of, std::optional<carried>& message) {
+        out.try_push(of, message, std::uint64_t());
+      });
 
  public:
   fused_stages(pipeline_graph& graph, Input input, Chain chain, Waiting waiting, Output output,
@@ -206,7 +208,7 @@ class fused_stages final : public pipeline_part {
   }
 
   void prepare() override {
-    if constexpr (requires { input_.begin(graph().intake()); }) input_.begin(graph().intake());
+    input_.begin(graph().intake(), crew_.size());
     workers_.reserve(crew_.size());
     meter_roll& roll = graph().roll();
     for (auto& each : crew_) {
@@ -276,6 +278,7 @@ class fused_stages final : public pipeline_part {
         m.work_shift.woke();
         if (!message && self.is_stopped()) break;
         if (is_last) m.chain.finish();
+        if (is_direct && !is_fed && !is_last && so_far == progress::starved) continue;
         for (;; message.reset()) {
           if (!message && !m.chain.next(message)) {
             if constexpr (Chain::may_pause) {
@@ -359,25 +362,25 @@ class fused_stages final : public pipeline_part {
   /// What work() does, as often as none of that has to wait. A message that is left in `message` is to be pushed.
   progress run_ready(member& m, std::optional<carried>& message, unsigned& operations) {
     constexpr unsigned most = 64;
-    while (operations < most && !is_stopped() && !input_.has_ended()) {
-      if constexpr (is_fed) {
-        if (!input_.feed(m.chain)) return progress::ended;
-      } else {
-        if (!input_.try_feed(m.number, m.chain)) return progress::starved;
-        ++operations;
-      }
+    for (;;) {
       while (m.chain.next(message)) {
         if constexpr (has_output) {
           const std::uint64_t stamp = m.chain.is_sampled() ? graph().stamp() : 0;
-          if (!output_.try_push(message, stamp)) return progress::inside;
+          if (!output_.try_push(graph(), message, stamp)) return progress::inside;
           message.reset();
           ++operations;
           if constexpr (!Chain::gives_many) break;
           if (operations >= most) return progress::inside;
         }
       }
+      if (operations >= most || is_stopped() || input_.has_ended()) return progress::starved;
+      if constexpr (is_fed) {
+        if (!input_.feed(m.chain)) return progress::ended;
+      } else {
+        if (!input_.try_feed(m.number, m.chain)) return progress::starved;
+        ++operations;
+      }
     }
-    return progress::starved;
   }
 
   template <bool First, class A, class B>

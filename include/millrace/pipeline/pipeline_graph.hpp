@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <millrace/detail/atomic.hpp>
+#include <millrace/detail/macros.hpp>
 #include <millrace/pipeline/stage_info.hpp>
 #include <millrace/pipeline/stage_meter.hpp>
 #include <millrace/pipeline/undelivered.hpp>
@@ -150,8 +151,8 @@ class pipeline_edge final : public pipeline_edge_base {
   pipeline_edge(std::size_t capacity, overflow_policy overflow, const stage_info& reader)
       : queue_(capacity, {.name = reader.name.c_str(), .overflow = overflow}), reader_(reader) {}
 
-  /// True: that was possible at once.
-  bool try_push(std::optional<T>& message, std::uint64_t stamp) noexcept {
+  /// True: that was possible at once, and nobody waited for it.
+  bool push_fast(std::optional<T>& message, std::uint64_t stamp) noexcept {
     if (stamp != 0) this->look();
     stamped<T> whole{*std::move(message), stamp};
     if (operation_access::attempt_fast(queue_.push_from(whole))) return true;
@@ -297,6 +298,19 @@ class pipeline_graph {
     if (result.returned()) lose(message_in(result.value()), to);  // it, or another one that it has displaced
     return result || result.status() == op_status::full;
   }
+  /// Whether output's push is done at once, for somebody waits for the message. If not, that is back.
+  template <class Output, class T>
+  MILLRACE_NOINLINE bool hands_over(Output& output, std::optional<T>& message, std::uint64_t stamp) noexcept {
+    auto push = output.push(*message, 0, stamp);
+    if (operation_access::attempt_now(push)) {
+      auto result = operation_access::take_result(push);
+      if (result) return output.has_pushed(*this, std::move(result), *message, stamp);
+      message.emplace(message_in(result.value()));
+    } else {
+      message.emplace(message_in(operation_access::take_step(std::move(push)).message()));
+    }
+    return false;
+  }
   std::size_t lost() const noexcept {
     return lost_.load(std::memory_order_relaxed);  // relaxed: a counter
   }
@@ -327,10 +341,10 @@ class pipeline_graph {
  private:
   std::vector<std::unique_ptr<stage_info>> stages_;
   std::vector<std::unique_ptr<pipeline_edge_base>> edges_;
+  stop_source intake_;  // outlives the parts
   std::vector<std::unique_ptr<pipeline_part>> parts_;
   std::unique_ptr<message_heir> heir_;
   timer_service* timers_ = nullptr;  // those of the executor; once it is started
-  stop_source intake_;
   std::exception_ptr error_;
   traits::atomic<bool> failed_{false};
   traits::atomic<std::size_t> left_{0};

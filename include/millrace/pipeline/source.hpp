@@ -15,6 +15,7 @@
 #include <millrace/queue/consumer.hpp>
 #include <millrace/task/awaitable.hpp>
 #include <millrace/wait/operation.hpp>
+#include <millrace/wait/stop_slot.hpp>
 #include <millrace/wait/stop_token.hpp>
 
 namespace millrace::detail {
@@ -26,6 +27,7 @@ namespace millrace::detail {
 //   bool try_feed(worker, chain)    with next(): puts a message into the chain, if one is there
 //   bool feed(chain)         instead of next(), where it never waits: puts a message into it; false: there are no
 //                            more
+//   void begin(intake, workers)   before all the others, once
 //   bool has_ended()         asked before each next()
 //   void close()             as pipeline_part::close_input
 //   close_reason()
@@ -55,6 +57,7 @@ class edge_input {
   }
   auto next(std::size_t) noexcept { return edge_->queue().pop(); }
   auto next_until(std::size_t, stage_clock::time_point time) noexcept { return next({}).until(time); }
+  static void begin(const stop_token&, std::size_t) noexcept {}
   static constexpr bool has_ended() noexcept { return false; }
   void close() noexcept { edge_->close(nullptr); }
   std::exception_ptr close_reason() const noexcept { return edge_->queue().close_reason(); }
@@ -79,6 +82,7 @@ class lane_input {
   auto next_until(std::size_t worker, stage_clock::time_point time) noexcept {
     return next(worker).until(time);
   }
+  static void begin(const stop_token&, std::size_t) noexcept {}
   static constexpr bool has_ended() noexcept { return false; }
   void close() noexcept {
     for (pipeline_edge<T>* const edge : edges_) edge->close(nullptr);
@@ -92,13 +96,21 @@ class lane_input {
 /// What the sources share: they end where the pipeline takes no more in.
 class source_input {
  public:
-  void begin(const stop_token& intake) noexcept { intake_ = intake; }
+  void begin(const stop_token& intake, std::size_t) noexcept { intake_ = intake; }
   bool has_ended() const noexcept { return intake_.stop_requested(); }
   static void close() noexcept {}
   static std::exception_ptr close_reason() noexcept { return nullptr; }
 
  protected:
   stop_token intake_;
+};
+
+/// Where the pops of a source's worker enter, instead of the list of all that the intake's end stops.
+class intake_slot : public stop_slot<default_traits> {
+ public:
+  explicit intake_slot(const stop_token& intake) noexcept { attach(intake); }
+  intake_slot(const intake_slot&) = delete;
+  ~intake_slot() { detach(); }
 };
 
 /// A queue of the user's; Queue is a pointer to one, or a consumer.
@@ -116,14 +128,23 @@ class queue_source : public source_input {
   {
     return put_next(pointee_or_self(queue_), chain);
   }
-  auto next(std::size_t) noexcept { return pointee_or_self(queue_).pop().with(intake_); }
-  auto next_until(std::size_t worker, stage_clock::time_point time) noexcept {
-    return next(worker).until(time);
+  void begin(const stop_token& intake, std::size_t workers) {
+    source_input::begin(intake, workers);
+    for (slots_.reserve(workers); slots_.size() < workers;) {
+      slots_.push_back(std::make_unique<intake_slot>(intake));
+    }
+  }
+  auto next(std::size_t worker) noexcept {
+    return operation_access::with_slot(pointee_or_self(queue_).pop(), intake_, *slots_[worker]);
+  }
+  auto next_until(std::size_t, stage_clock::time_point time) noexcept {
+    return pointee_or_self(queue_).pop().with(intake_).until(time);
   }
   std::exception_ptr close_reason() const noexcept { return pointee_or_self(queue_).close_reason(); }
 
  private:
   Queue queue_;
+  std::vector<std::unique_ptr<intake_slot>> slots_;  // one for each worker
 };
 
 /// A range: a pointer to one, which is copied from, or one of its own, which is moved from.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cstddef>
 #include <type_traits>
 
 #include <millrace/wait/clock.hpp>
 #include <millrace/wait/executor.hpp>
 #include <millrace/wait/promise_env.hpp>
+#include <millrace/wait/stop_slot.hpp>
 #include <millrace/wait/stop_token.hpp>
 #include <millrace/wait/timer_service.hpp>
 
@@ -28,6 +30,7 @@ struct unmodified {
   static constexpr bool has_token = false;
   static constexpr executor_ref home{};
   static constexpr token_type token{};
+  static constexpr std::nullptr_t slot{};
 
   static constexpr bool is_limited() noexcept { return false; }
   static std::chrono::steady_clock::time_point deadline(const timer_service*) noexcept {
@@ -41,6 +44,7 @@ struct modified {
   using token_type = Token;
   using clock = std::chrono::steady_clock;
   static constexpr bool is_timed = true;
+  static constexpr std::nullptr_t slot{};
 
   executor_ref home{};
   token_type token{};
@@ -86,6 +90,16 @@ struct modified {
   modified<Other> with(const Other& other) const noexcept {
     return {home, other, span, static_cast<typename modified<Other>::limit_type>(limit), true};
   }
+};
+
+/// .with() a token that a slot is attached to: it costs no place in the token's list. For what calls one operation
+/// after the other, and neither .on() nor .within() after that.
+template <class Traits>
+struct slotted : unmodified<Traits> {
+  static constexpr bool has_token = true;
+
+  basic_stop_token<Traits> token;
+  stop_slot<Traits>* slot;
 };
 
 }  // namespace millrace::detail

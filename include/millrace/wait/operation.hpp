@@ -208,17 +208,14 @@ struct operation_access {
   MILLRACE_ALWAYS_INLINE static bool attempt_now(operation<Step, Modifiers>& op) noexcept {
     return op.step_.attempt_fast() || (sees_partner(op.step_) && op.step_.attempt());
   }
+  /// As op.with(token), for the token that the slot is attached to.
+  template <class Step, class Token, class Slot>
+  static auto with_slot(operation<Step>&& op, Token token, Slot& slot) noexcept {
+    return operation<Step, slotted<typename Step::traits>>(std::move(op.step_), {{}, token, &slot});
+  }
   template <class Step, class Modifiers>
   static auto take_result(operation<Step, Modifiers>& op) noexcept {
     return op.step_.take_result();
-  }
-  template <class Step>
-  static bool sees_partner(const Step& step) noexcept {
-    if constexpr (requires { step.sees_partner(); }) {
-      return step.sees_partner();
-    } else {
-      return false;
-    }
   }
   /// What the promise of the awaiting coroutine knows before the operation runs.
   template <class Step, class Modifiers>
@@ -257,8 +254,7 @@ class operation_awaiter {
       op_.step_.refuse(op_status::cancelled);
       return true;
     }
-    if (!op_.step_.attempt_fast() && !(operation_access::sees_partner(op_.step_) && meets_partner()))
-      return false;
+    if (!op_.step_.attempt_fast() && !(sees_partner(op_.step_) && meets_partner())) return false;
     op_.has_completed_ = op_.is_turn_over_;
     return !op_.is_turn_over_;
   }
@@ -275,7 +271,7 @@ class operation_awaiter {
                   !ignores_ambient_stop<Step>) {
       if (!asked.has_token) return suspend(coroutine, env.token, slot_of(coroutine.promise()));
     }
-    return suspend(coroutine, asked.token, nullptr);
+    return suspend(coroutine, asked.token, asked.slot);
   }
 
   typename Step::result_type await_resume() noexcept(noexcept(std::declval<Step&>().take_result())) {

@@ -43,4 +43,14 @@ concept continuing_step = requires(S& s) {
   { s.goes_on() } noexcept -> std::same_as<bool>;
 };
 
+/// Whether somebody seems to wait for this step, which then need not wait.
+template <class Step>
+bool sees_partner(const Step& of) noexcept {
+  if constexpr (requires { of.sees_partner(); }) {
+    return of.sees_partner();
+  } else {
+    return false;
+  }
+}
+
 }  // namespace millrace::detail
