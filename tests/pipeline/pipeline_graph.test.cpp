@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <millrace/pipeline/pipeline_graph.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -43,7 +46,43 @@ class scripted_part final : public pipeline_part {
   const bool fails_;
 };
 
+/// A push that somebody seems to wait for; but when it is done, the queue is closed.
+struct disappointed_push {
+  using traits = millrace::default_traits;
+  using result_type = millrace::push_result<int>;
+  int in_hand;
+  explicit disappointed_push(int n) noexcept : in_hand(n) {}
+  bool attempt_fast() noexcept { return false; }
+  bool sees_partner() const noexcept { return true; }
+  bool attempt() noexcept { return true; }
+  bool park(waiter<traits>&) noexcept { return false; }
+  bool withdraw(waiter<traits>&) noexcept { return false; }
+  void refuse(op_status) noexcept {}
+  const void* parks_at() const noexcept { return this; }
+  int& message() noexcept { return in_hand; }
+  result_type take_result() noexcept { return {op_status::closed, std::move(in_hand)}; }
+};
+
+struct disappointing_output {
+  int pushed = 0;
+  static auto push(int& message, std::size_t, std::uint64_t) noexcept {
+    return millrace::operation<disappointed_push>(std::in_place_type<disappointed_push>, message);
+  }
+  bool has_pushed(pipeline_graph&, millrace::push_result<int>&&, int&, std::uint64_t) noexcept {
+    return ++pushed != 0;
+  }
+};
+
 }  // namespace
+
+TEST_CASE("a message that cannot be handed over is back") {
+  pipeline_graph graph;
+  disappointing_output to;
+  std::optional<int> message = 7;
+  CHECK_FALSE(graph.hands_over(to, message, 0));
+  CHECK(message == 7);
+  CHECK(to.pushed == 0);
+}
 
 TEST_CASE("stages have the names that they were given, or their kinds and places") {
   pipeline_graph graph;

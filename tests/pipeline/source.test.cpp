@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <millrace/pipeline/source.hpp>
 
+#include <cstddef>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include <millrace/queue/bounded_queue.hpp>
+#include <millrace/wait/op_status.hpp>
 #include <millrace/wait/stop_token.hpp>
 
 #include "support/catch.hpp"
+#include "support/foreign_task.hpp"
 
 using namespace millrace::detail;
 
@@ -19,7 +23,44 @@ struct mailbox {
   void put(int n) { got.push_back(n); }
 };
 
+using queue = millrace::bounded_queue<int>;
+
+support::foreign_task take_all(queue_source<queue*>& from, std::size_t worker, mailbox& to,
+                               millrace::op_status& end) {
+  for (;;) {
+    auto message = co_await from.next(worker);
+    end = message.status();
+    if (!message) co_return;
+    to.put(*message);
+  }
+}
+
 }  // namespace
+
+TEST_CASE("who sleeps in a queue source is woken by a message, and by the end of the intake") {
+  queue messages(4);
+  millrace::stop_source intake;
+  queue_source<queue*> source(&messages);
+  source.begin(intake.token(), 2);
+  mailbox to[2];
+  millrace::op_status end[2];
+  const support::foreign_task first = take_all(source, 0, to[0], end[0]);
+  const support::foreign_task second = take_all(source, 1, to[1], end[1]);
+  first.start();
+  second.start();
+  CHECK(messages.try_push(1) == millrace::op_status::ok);
+  CHECK(messages.try_push(2) == millrace::op_status::ok);
+  CHECK(to[0].got == std::vector<int>{1});
+  CHECK(to[1].got == std::vector<int>{2});
+  CHECK(end[0] == millrace::op_status::ok);
+  intake.request_stop();
+  CHECK(end[0] == millrace::op_status::cancelled);
+  CHECK(end[1] == millrace::op_status::cancelled);
+  CHECK(first.done());
+  CHECK(second.done());
+  CHECK(messages.try_push(3) == millrace::op_status::ok);  // nobody waits any more
+  CHECK(messages.size_approx() == 1);
+}
 
 TEST_CASE("a range source gives its elements, and ends where no more are taken in") {
   millrace::stop_source intake;

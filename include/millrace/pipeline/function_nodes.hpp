@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <millrace/detail/macros.hpp>
 #include <millrace/detail/raw_slot.hpp>
 #include <millrace/pipeline/chain.hpp>
 #include <millrace/pipeline/error_policy.hpp>
@@ -14,7 +15,7 @@
 
 namespace millrace::detail {
 
-// The nodes of a chain that call a function of the user's.
+// The nodes of a chain that call a function of the user's. Inlined: a call for each would cost as much as what it does.
 
 template <class Prev, class F, class Errors = fails>
 class map_node : public chain_node<Prev, Errors> {
@@ -27,7 +28,7 @@ class map_node : public chain_node<Prev, Errors> {
   map_node(Prev prev, F f, const stage_info& stage, Errors errors = {})
       : chain_node<Prev, Errors>(std::move(prev), stage, std::move(errors)), f_(std::move(f)) {}
 
-  bool next(std::optional<output>& to) {
+  MILLRACE_ALWAYS_INLINE bool next(std::optional<output>& to) {
     std::optional<input> message;
     if (!this->take(message)) return false;
     try {
@@ -54,7 +55,7 @@ class filter_node : public chain_node<Prev, Errors> {
   filter_node(Prev prev, F f, const stage_info& stage, Errors errors = {})
       : chain_node<Prev, Errors>(std::move(prev), stage, std::move(errors)), f_(std::move(f)) {}
 
-  bool next(std::optional<output>& to) {
+  MILLRACE_ALWAYS_INLINE bool next(std::optional<output>& to) {
     for (;;) {
       if (!this->take(to)) return false;
       try {
@@ -89,7 +90,7 @@ class visit_node : public chain_node<Prev, Errors> {
   visit_node(Prev prev, F f, const stage_info& stage, Errors errors = {})
       : chain_node<Prev, Errors>(std::move(prev), stage, std::move(errors)), f_(std::move(f)) {}
 
-  bool next(std::optional<output>& to) {
+  MILLRACE_ALWAYS_INLINE bool next(std::optional<output>& to) {
     for (;;) {
       std::optional<input> message;
       if (!this->take(message)) return false;

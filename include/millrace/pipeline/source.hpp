@@ -97,7 +97,7 @@ class lane_input {
 class source_input {
  public:
   void begin(const stop_token& intake, std::size_t) noexcept { intake_ = intake; }
-  bool has_ended() const noexcept { return intake_.stop_requested(); }
+  MILLRACE_ALWAYS_INLINE bool has_ended() const noexcept { return intake_.stop_requested(); }
   static void close() noexcept {}
   static std::exception_ptr close_reason() noexcept { return nullptr; }
 
