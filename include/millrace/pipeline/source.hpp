@@ -124,7 +124,9 @@ class queue_source : public source_input {
 
   template <class Chain>
   bool try_feed(std::size_t, Chain& chain) noexcept
-    requires requires(Queue& of) { operation_access::take_step(pointee_or_self(of).pop()); }
+    requires(
+        requires(Queue& of) { operation_access::take_step(pointee_or_self(of).pop()); } &&
+        !requires(Queue& of) { operation_access::take_step(pointee_or_self(of).pop()).may_owe; })
   {
     return put_next(pointee_or_self(queue_), chain);
   }

@@ -25,6 +25,7 @@ class broadcast_pop_step {
  public:
   using traits = typename Core::traits;
   using result_type = pop_result<value_type>;
+  static constexpr bool may_owe = true;  // attempt_fast() may have read a message and say false
 
   explicit broadcast_pop_step(cursor& at) noexcept : at_(&at) {}
 
