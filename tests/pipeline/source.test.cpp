@@ -25,7 +25,11 @@ struct mailbox {
 
 using queue = millrace::bounded_queue<int>;
 
-support::foreign_task take_all(queue_source<queue*>& from, std::size_t worker, mailbox& to,
+struct own_traits : millrace::default_traits {};
+using own_queue = millrace::bounded_queue<int, own_traits>;
+
+template <class Queue>
+support::foreign_task take_all(queue_source<Queue*>& from, std::size_t worker, mailbox& to,
                                millrace::op_status& end) {
   for (;;) {
     auto message = co_await from.next(worker);
@@ -60,6 +64,22 @@ TEST_CASE("who sleeps in a queue source is woken by a message, and by the end of
   CHECK(second.done());
   CHECK(messages.try_push(3) == millrace::op_status::ok);  // nobody waits any more
   CHECK(messages.size_approx() == 1);
+}
+
+TEST_CASE("a source may be a queue with traits of its own") {
+  own_queue messages(1);
+  millrace::stop_source intake;
+  queue_source<own_queue*> source(&messages);
+  source.begin(intake.token(), 1);
+  mailbox to;
+  millrace::op_status end{};
+  const support::foreign_task task = take_all(source, 0, to, end);
+  task.start();
+  CHECK(messages.try_push(1) == millrace::op_status::ok);
+  CHECK(to.got == std::vector<int>{1});
+  intake.request_stop();
+  CHECK(end == millrace::op_status::cancelled);
+  CHECK(task.done());
 }
 
 TEST_CASE("a range source gives its elements, and ends where no more are taken in") {

@@ -136,7 +136,12 @@ class queue_source : public source_input {
       slots_.push_back(std::make_unique<intake_slot>(intake));
     }
   }
-  auto next(std::size_t worker) noexcept {
+  auto next(std::size_t) noexcept { return pointee_or_self(queue_).pop().with(intake_); }
+  auto next(std::size_t worker) noexcept
+    requires requires(Queue& of, stop_token token, intake_slot& slot) {
+      operation_access::with_slot(pointee_or_self(of).pop(), token, slot);
+    }
+  {
     return operation_access::with_slot(pointee_or_self(queue_).pop(), intake_, *slots_[worker]);
   }
   auto next_until(std::size_t, stage_clock::time_point time) noexcept {

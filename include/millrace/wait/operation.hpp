@@ -209,8 +209,9 @@ struct operation_access {
     return op.step_.attempt_fast() || (sees_partner(op.step_) && op.step_.attempt());
   }
   /// As op.with(token), for the token that the slot is attached to.
-  template <class Step, class Token, class Slot>
-  static auto with_slot(operation<Step>&& op, Token token, Slot& slot) noexcept {
+  template <class Step>
+    requires std::same_as<typename Step::traits, default_traits>
+  static auto with_slot(operation<Step>&& op, stop_token token, stop_slot<default_traits>& slot) noexcept {
     return operation<Step, slotted<typename Step::traits>>(std::move(op.step_), {{}, token, &slot});
   }
   template <class Step, class Modifiers>
